@@ -1,0 +1,66 @@
+package contract
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+)
+
+// The names are unexported on purpose: outside of this package they can only be
+// produced by [Config.Vars] and consumed by [Load].
+const (
+	stageVar     = "WEBHOOK_STAGE"
+	queueURLVar  = "WEBHOOK_QUEUE_URL"
+	secretARNVar = "WEBHOOK_SECRET_ARN" //nolint:gosec // the name of a variable that holds an ARN, never a secret
+)
+
+// Config is everything the stack tells the function. Values may be CloudFormation
+// tokens while the stack is synthesized.
+type Config struct {
+	// Stage is the stage's name ("prod"); it is the one dimension of every metric.
+	Stage string
+	// QueueURL is the https URL of the SQS queue that receives the notifications.
+	QueueURL string
+	// SecretARN is the ARN of the Secrets Manager secret whose value is the Nylas
+	// webhook secret. The function gets the ARN, never the value.
+	SecretARN string
+}
+
+// fields lists every field beside its variable, so that Vars and Load cannot
+// disagree.
+func (c *Config) fields() map[string]*string {
+	return map[string]*string{
+		stageVar:     &c.Stage,
+		queueURLVar:  &c.QueueURL,
+		secretARNVar: &c.SecretARN,
+	}
+}
+
+// Vars returns the environment variables that make [Load] return c.
+func (c Config) Vars() map[string]string {
+	vars := make(map[string]string)
+	for name, value := range c.fields() {
+		vars[name] = *value
+	}
+	return vars
+}
+
+// Load reads the Config from the environment (pass [os.LookupEnv]). Every variable
+// is required; all that are missing or empty are reported in one error.
+func Load(lookup func(name string) (string, bool)) (Config, error) {
+	var c Config
+	var missing []string
+	for name, field := range c.fields() {
+		value, _ := lookup(name)
+		if strings.TrimSpace(value) == "" {
+			missing = append(missing, name)
+			continue
+		}
+		*field = value
+	}
+	if len(missing) > 0 {
+		slices.Sort(missing) // the same message for the same mistake
+		return Config{}, fmt.Errorf("environment variables missing or empty: %s; the stack sets them, so deploy it again", strings.Join(missing, ", "))
+	}
+	return c, nil
+}

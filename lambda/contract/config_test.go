@@ -1,0 +1,55 @@
+package contract
+
+import (
+	"reflect"
+	"strings"
+	"testing"
+)
+
+func lookup(vars map[string]string) func(string) (string, bool) {
+	return func(name string) (string, bool) { v, ok := vars[name]; return v, ok }
+}
+
+// full returns a Config whose every field is set, found by reflection so that a
+// new field cannot be forgotten here.
+func full(t *testing.T) Config {
+	t.Helper()
+	var c Config
+	v := reflect.ValueOf(&c).Elem()
+	for i := range v.NumField() {
+		v.Field(i).SetString("value of " + v.Type().Field(i).Name)
+	}
+	return c
+}
+
+func TestLoadReturnsWhatVarsGave(t *testing.T) {
+	want := full(t)
+	if n := len(want.Vars()); n != reflect.TypeFor[Config]().NumField() {
+		t.Errorf("Vars has %d variables for %d fields", n, reflect.TypeFor[Config]().NumField())
+	}
+	got, err := Load(lookup(want.Vars()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got != want {
+		t.Errorf("Load(Vars) = %+v, want %+v", got, want)
+	}
+}
+
+func TestLoadReportsEveryMissingVariableAtOnce(t *testing.T) {
+	vars := full(t).Vars()
+	vars[stageVar] = "  "
+	delete(vars, queueURLVar)
+	_, err := Load(lookup(vars))
+	if err == nil {
+		t.Fatal("no error for two missing variables")
+	}
+	for _, name := range []string{stageVar, queueURLVar} {
+		if !strings.Contains(err.Error(), name) {
+			t.Errorf("%q does not name %s", err, name)
+		}
+	}
+	if strings.Contains(err.Error(), secretARNVar) {
+		t.Errorf("%q names %s, which is set", err, secretARNVar)
+	}
+}

@@ -1,0 +1,96 @@
+package contract
+
+// MetricNamespace is the CloudWatch namespace of the receiver's own metrics. The
+// only dimension is [DimensionStage].
+const (
+	MetricNamespace = "NylasWebhooks"
+	DimensionStage  = "Stage"
+)
+
+// Metric is the name of a metric in [MetricNamespace]. Each request adds 1 to
+// exactly one of the outcome metrics; the unit is Count. CloudWatch bills per
+// metric, hence few of them: type, grant and reason are fields of the log line.
+type Metric string
+
+// One metric per outcome of a request.
+const (
+	// Accepted: the signature is good and SQS has the notification. Answer 200.
+	Accepted Metric = "Accepted"
+	// Challenged: a GET whose challenge was echoed. Answer 200.
+	Challenged Metric = "Challenged"
+	// Refused: a request that cannot be from Nylas (no challenge, no or malformed
+	// signature). Answer 400 or 401. Anyone on the internet can raise it.
+	Refused Metric = "Refused"
+	// TestEvent: signed with the public constant of Nylas's test button. Answer 401.
+	TestEvent Metric = "TestEvent"
+	// Mismatch: a well-formed signature that matches no valid secret. Answer 503.
+	// Anyone on the internet can raise it.
+	Mismatch Metric = "Mismatch"
+	// CompressedDelivery: gzip was announced and unpacked on the way, so the bytes
+	// that were signed are gone. Answer 503.
+	CompressedDelivery Metric = "CompressedDelivery"
+	// NoSecret: no secret is stored yet. Answer 503.
+	NoSecret Metric = "NoSecret"
+	// SecretUnavailable: Secrets Manager failed and nothing is cached. Answer 503.
+	SecretUnavailable Metric = "SecretUnavailable"
+	// SendFailed: a signed notification that SQS did not accept. Answer 503.
+	SendFailed Metric = "SendFailed"
+	// Faulted: our own fault (a panic, an event that could not be read). Answer 503.
+	Faulted Metric = "Faulted"
+)
+
+// Verified tells whether the secret works. It is 1 for a POST whose signature
+// matched a valid secret and 0 for one whose well-formed signature matched none;
+// other requests do not add to it. Its Maximum over a minute is therefore 0 only
+// when somebody signs with a secret that we do not have and nobody with ours.
+const Verified Metric = "Verified"
+
+// Metrics lists every metric the receiver can emit.
+var Metrics = []Metric{
+	Accepted, Challenged, Refused, TestEvent, Mismatch, CompressedDelivery,
+	NoSecret, SecretUnavailable, SendFailed, Faulted, Verified,
+}
+
+// Reason says in one word why a request ended as it did. It is the value of the
+// log field [FieldReason]; the runbook explains each.
+type Reason string
+
+// The reasons, by the outcome they belong to.
+const (
+	ReasonNone Reason = "" // Accepted and Challenged need none
+
+	ReasonNoChallenge        Reason = "no_challenge"        // Refused, 400: GET without a challenge
+	ReasonBadChallenge       Reason = "bad_challenge"       // Refused, 400: longer than 1,024 characters, or two different ones
+	ReasonBadMethod          Reason = "bad_method"          // Refused, 400: neither GET nor POST
+	ReasonNoSignature        Reason = "no_signature"        // Refused, 401
+	ReasonMalformedSignature Reason = "malformed_signature" // Refused, 401: not 64 hex digits
+	ReasonTestEvent          Reason = "test_event"          // TestEvent, 401
+	ReasonMismatch           Reason = "mismatch"            // Mismatch, 503
+	ReasonCompressedDelivery Reason = "compressed_delivery" // CompressedDelivery, 503
+	ReasonNoSecret           Reason = "no_secret"           // NoSecret, 503
+	ReasonSecretUnavailable  Reason = "secret_unavailable"  // SecretUnavailable, 503
+	ReasonTooLarge           Reason = "too_large"           // SendFailed, 503: does not fit into an SQS message
+	ReasonSendFailed         Reason = "send_failed"         // SendFailed, 503
+	ReasonBadEvent           Reason = "bad_event"           // Faulted, 503: the event is not API Gateway's
+	ReasonPanic              Reason = "panic"               // Faulted, 503
+)
+
+// The keys of the receiver's log line, one line per request. Dashboards, queries
+// and tools use these names.
+const (
+	FieldTimestamp      = "timestamp"
+	FieldLevel          = "level"
+	FieldMessage        = "msg"
+	FieldRequestID      = "request_id"      // API Gateway's, as in the access log and in the SQS attribute
+	FieldNotificationID = "notification_id" // only after the signature was verified, like the three below
+	FieldType           = "type"
+	FieldGrantID        = "grant_id"
+	FieldAttempt        = "attempt"
+	FieldBytes          = "bytes"    // size of the request body
+	FieldEncoding       = "encoding" // how the body travels, where not as it is
+	FieldOutcome        = "outcome"  // the metric's name
+	FieldReason         = "reason"
+	FieldStatus         = "status" // the HTTP status that was answered
+	FieldMilliseconds   = "milliseconds"
+	FieldError          = "error"
+)

@@ -1,0 +1,416 @@
+"""Start, stop and describe the local engine: MiniStack, an AWS API on this machine.
+
+Called by the Makefile and by test/e2e, each with its own --state directory, so
+that several engines can run side by side. It runs in the virtual environment
+that tools/requirements-engine.txt makes.
+
+The engine listens on 127.0.0.1 only, over TLS and with IAM enforced, so that a
+local run proves permissions and TLS instead of skipping them. It keeps nothing
+over a restart, on purpose: every start is an empty account.
+
+The state directory holds engine.json (process, port), engine.log, cert.pem and
+key.pem, ca-bundle.pem (the system's roots and ours) and tmp/.
+"""
+
+import argparse
+import asyncio
+import contextlib
+import datetime
+import fcntl
+import ipaddress
+import json
+import os
+import resource
+import shlex
+import signal
+import socket
+import ssl
+import subprocess
+import sys
+import time
+import urllib.request
+from pathlib import Path
+
+HOST = "127.0.0.1"
+REGION = "us-east-1"  # the engine's own default; ARNs of the local stage carry it
+START_SECONDS = 60  # 2 to 4 s on two idle cores; the rest is for a busy CI machine
+STOP_SECONDS = 10  # the server itself gives open connections 3 s
+LOG_LINES = 15  # of the engine's log, shown when it does not start
+
+# Where distributions keep their root certificates, the first one found counts.
+SYSTEM_ROOTS = (
+    "/etc/ssl/certs/ca-certificates.crt",  # Debian, Ubuntu, Arch, Alpine
+    "/etc/pki/tls/certs/ca-bundle.crt",  # Fedora, RHEL, Amazon Linux
+    "/etc/ssl/ca-bundle.pem",  # openSUSE
+    "/etc/ssl/cert.pem",
+)
+
+
+class Problem(Exception):
+    """Something the person at the keyboard can act on. Printed as it is, without a trace."""
+
+
+class Engine:
+    """One engine, known by its state directory."""
+
+    def __init__(self, state):
+        self.state = Path(state).absolute()
+        self.record_file = self.state / "engine.json"
+        self.log = self.state / "engine.log"
+        self.cert = self.state / "cert.pem"
+        self.key = self.state / "key.pem"
+        self.bundle = self.state / "ca-bundle.pem"
+
+    @contextlib.contextmanager
+    def locked(self):
+        """Hold the state directory, so that two starts at once make one engine."""
+        self.state.mkdir(parents=True, exist_ok=True)
+        with open(self.state / "lock", "w", encoding="utf-8") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            yield
+
+    def record(self):
+        """What the last start wrote: {"pid", "started", "boot", "port"}; {} before the first."""
+        try:
+            return json.loads(self.record_file.read_text(encoding="utf-8"))
+        except FileNotFoundError:
+            return {}
+
+    def url(self):
+        return f"https://localhost:{self.record()['port']}"
+
+    def processes(self):
+        """Ids of the engine and of the functions it started, which share its session."""
+        record = self.record()
+        pid = record.get("pid")
+        if not pid or record["boot"] != boot_id():
+            return []
+        leader = proc_stat(pid)
+        if leader and leader["started"] != record["started"]:
+            return []  # the number has gone to a stranger
+        stats = (proc_stat(int(entry.name)) for entry in Path("/proc").iterdir() if entry.name.isdigit())
+        return [stat["pid"] for stat in stats if stat and stat["session"] == pid and stat["state"] != "Z"]
+
+    def running(self):
+        return self.record().get("pid") in self.processes()
+
+    def healthy(self):
+        """Whether our own process runs and answers over TLS with our certificate."""
+        if not self.running():
+            return False
+        trust = ssl.create_default_context(cafile=self.cert)
+        direct = urllib.request.build_opener(
+            urllib.request.ProxyHandler({}), urllib.request.HTTPSHandler(context=trust)
+        )
+        try:
+            with direct.open(f"{self.url()}/_ministack/health", timeout=5) as answer:
+                return answer.status == 200
+        except OSError:
+            return False
+
+
+def boot_id():
+    return Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
+
+
+def proc_stat(pid):
+    """The fields of /proc/<pid>/stat used here (proc_pid_stat(5)), or None when there is no such process."""
+    try:
+        text = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace")
+    except (FileNotFoundError, ProcessLookupError):
+        return None
+    fields = text.rpartition(")")[2].split()  # the name before it may hold blanks and brackets
+    return {"pid": pid, "state": fields[0], "session": int(fields[3]), "started": int(fields[19])}
+
+
+def start(engine, asked_port, outputs):
+    with engine.locked():
+        if engine.healthy():
+            port = engine.record()["port"]
+            if asked_port and asked_port != port:
+                raise Problem(f"the engine already runs on port {port}. To move it to {asked_port}: make stop, then again.")
+            print(f"engine: running at {engine.url()}")
+            return
+        end(engine)
+        if outputs:
+            Path(outputs).unlink(missing_ok=True)  # it told of a deployment that is gone
+        make_certificate(engine)
+        port = choose_port(asked_port, engine.record().get("port"))
+        launch(engine, port)
+        print(f"engine: started at {engine.url()}, log {os.path.relpath(engine.log)}")
+
+
+def choose_port(asked, last):
+    """The port asked for, else the last one (URLs stay as they were), else any free one."""
+    if asked:
+        if not is_free(asked):
+            raise Problem(f"port {asked} is in use. Set ENGINE_PORT to another, or leave it out and a free one is taken.")
+        return asked
+    if last and is_free(last):
+        return last
+    with socket.socket() as probe:
+        probe.bind((HOST, 0))
+        return probe.getsockname()[1]
+
+
+def is_free(port):
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # as the server does: TIME_WAIT is no hindrance
+        try:
+            probe.bind((HOST, port))
+        except PermissionError as err:
+            raise Problem(f"port {port} is not allowed for this user. Choose one above 1023.") from err
+        except OSError:
+            return False
+        return True
+
+
+def launch(engine, port):
+    tmp = engine.state / "tmp"
+    tmp.mkdir(exist_ok=True)
+    # Functions inherit the engine's environment, so it starts from nothing: no
+    # credential, profile or proxy of the user can reach a function.
+    environment = {
+        "PATH": os.environ["PATH"],
+        "HOME": str(tmp),
+        "TMPDIR": str(tmp),
+        "LANG": "C.UTF-8",
+        "PYTHONUNBUFFERED": "1",
+        "GATEWAY_PORT": str(port),
+        "AWS_ENDPOINT_URL": f"https://localhost:{port}",  # what functions call back to
+        "MINISTACK_REGION": REGION,
+        "AUTH": "true",
+        "USE_SSL": "1",
+        "MINISTACK_SSL_CERT": str(engine.cert),
+        "MINISTACK_SSL_KEY": str(engine.key),
+        "SSL_CERT_FILE": str(engine.cert),  # functions call the engine and nobody else
+        "AWS_CA_BUNDLE": str(engine.cert),
+        "LAMBDA_EXECUTOR": "local",
+        "IOT_MTLS_ENABLED": "0",
+        "SFTP_ENABLED": "0",
+        "STATE_DIR": str(tmp / "state"),
+        "S3_DATA_DIR": str(tmp / "s3"),
+    }
+    with open(engine.log, "wb") as log:
+        process = subprocess.Popen(
+            [sys.executable, os.path.abspath(__file__), "serve", "--state", str(engine.state), "--port", str(port)],
+            env=environment, cwd=engine.state, stdin=subprocess.DEVNULL, stdout=log, stderr=log,
+            start_new_session=True,  # Ctrl-C in make does not reach it; stop finds its functions by the session
+        )
+    stat = proc_stat(process.pid)
+    record = {"pid": process.pid, "started": stat["started"], "boot": boot_id(), "port": port}
+    engine.record_file.write_text(json.dumps(record) + "\n", encoding="utf-8")
+
+    try:
+        deadline = time.monotonic() + START_SECONDS
+        while not engine.healthy():
+            if process.poll() is not None:
+                raise Problem(not_started(engine, f"stopped while starting (exit status {process.returncode})"))
+            if time.monotonic() > deadline:
+                raise Problem(not_started(engine, f"did not answer within {START_SECONDS} s"))
+            time.sleep(0.1)
+    except BaseException:
+        end(engine)
+        raise
+
+
+def not_started(engine, what):
+    lines = engine.log.read_text(encoding="utf-8", errors="replace").splitlines()[-LOG_LINES:]
+    return "\n".join(
+        [f"the engine {what}. The end of {os.path.relpath(engine.log)}:"]
+        + [f"  {line}" for line in lines]
+        + ["If its files look damaged: make clean, then again. If a port is the trouble: set ENGINE_PORT."]
+    )
+
+
+def end(engine):
+    """Stop the engine and its functions; whether there was anything to stop."""
+    found = engine.processes()
+    for sig, seconds in ((signal.SIGTERM, STOP_SECONDS), (signal.SIGKILL, STOP_SECONDS)):
+        for pid in engine.processes():
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, sig)
+        deadline = time.monotonic() + seconds
+        while engine.processes() and time.monotonic() < deadline:
+            time.sleep(0.05)
+    if left := engine.processes():
+        raise Problem(f"processes {left} of the engine do not end. Look at them with: ps -o pid,stat,cmd {' '.join(map(str, left))}")
+    return bool(found)
+
+
+def stop(engine):
+    if not engine.record():
+        print("engine: not running")
+        return
+    with engine.locked():
+        print("engine: stopped" if end(engine) else "engine: not running")
+
+
+def status(engine):
+    if engine.healthy():
+        print(f"engine: running at {engine.url()}, process {engine.record()['pid']}, log {os.path.relpath(engine.log)}")
+        return
+    if engine.running():
+        raise Problem(f"the engine runs but does not answer; see {os.path.relpath(engine.log)}. make stop ends it.")
+    raise Problem("the engine is not running. make run starts it.")
+
+
+def env(engine, outputs, stack):
+    """Print what points the AWS CLI, SDKs, the CDK CLI and Go programs at the engine, for a shell's eval."""
+    if not engine.healthy():
+        raise Problem("the engine is not running. make run starts it.")
+    exports = {
+        "AWS_ENDPOINT_URL": engine.url(),
+        "AWS_ENDPOINT_URL_S3": engine.url(),  # makes the CDK CLI use path-style bucket addresses
+        "AWS_REGION": REGION,
+        "AWS_DEFAULT_REGION": REGION,
+        "AWS_ACCESS_KEY_ID": "test",  # the engine's root user; any secret fits it
+        "AWS_SECRET_ACCESS_KEY": "test",
+        "NODE_EXTRA_CA_CERTS": engine.cert,  # adds to Node's roots; the next two replace a program's
+        "AWS_CA_BUNDLE": engine.bundle,
+        "SSL_CERT_FILE": engine.bundle,
+        "NO_PROXY": "localhost,127.0.0.1",
+        "no_proxy": "localhost,127.0.0.1",
+    }
+    if webhook := webhook_url(engine, outputs, stack):
+        exports["WEBHOOK_URL"] = webhook
+    # A profile or a session token left in the shell would win over the keys above.
+    print("unset AWS_PROFILE AWS_DEFAULT_PROFILE AWS_SESSION_TOKEN")
+    for name, value in exports.items():
+        print(f"export {name}={shlex.quote(str(value))}")
+
+
+def webhook_url(engine, outputs, stack):
+    """The deployed stack's WebhookUrl, or None before a deployment."""
+    try:
+        deployed = json.loads(Path(outputs or os.devnull).read_text(encoding="utf-8") or "{}")
+    except FileNotFoundError:
+        return None
+    return deployed.get(stack, {}).get("WebhookUrl")
+
+
+def make_certificate(engine):
+    """Write key, certificate and bundle, unless a certificate with a month left is there."""
+    from cryptography import x509
+    from cryptography.hazmat.primitives import hashes, serialization
+    from cryptography.hazmat.primitives.asymmetric import ec
+
+    now = datetime.datetime.now(datetime.timezone.utc)
+    if not (engine.cert.exists() and engine.key.exists() and expiry(x509, engine.cert) > now + datetime.timedelta(days=30)):
+        key = ec.generate_private_key(ec.SECP256R1())
+        name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "nylas-webhooks local engine")])
+        cert = (
+            x509.CertificateBuilder()
+            .subject_name(name)
+            .issuer_name(name)
+            .public_key(key.public_key())
+            .serial_number(x509.random_serial_number())
+            .not_valid_before(now - datetime.timedelta(days=1))  # clocks that are a little behind
+            .not_valid_after(now + datetime.timedelta(days=397))  # the longest that all TLS clients accept
+            .add_extension(
+                x509.SubjectAlternativeName([x509.DNSName("localhost"), x509.IPAddress(ipaddress.ip_address(HOST))]),
+                critical=False,
+            )
+            # Not a CA: whoever trusts it trusts this server alone.
+            .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
+            .sign(key, hashes.SHA256())
+        )
+        private = key.private_bytes(
+            serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+        )
+        engine.key.touch(mode=0o600)
+        engine.key.write_bytes(private)
+        engine.cert.write_bytes(cert.public_bytes(serialization.Encoding.PEM))
+
+    ours = engine.cert.read_text(encoding="ascii")
+    roots = system_roots()
+    engine.bundle.write_text(roots if ours in roots else roots + ours, encoding="utf-8")
+
+
+def expiry(x509, cert_file):
+    return x509.load_pem_x509_certificate(cert_file.read_bytes()).not_valid_after_utc
+
+
+def system_roots():
+    """The root certificates programs trust here, as PEM text; a company's own by SSL_CERT_FILE included."""
+    for path in (os.environ.get("SSL_CERT_FILE"), *SYSTEM_ROOTS):
+        if path and os.path.exists(path):
+            return Path(path).read_text(encoding="utf-8", errors="replace").rstrip() + "\n"
+    return ""
+
+
+def serve(engine, port):
+    """Be the engine: MiniStack's application under hypercorn, until SIGTERM.
+
+    Not by the `ministack` command, for two reasons. Over TLS it also takes port
+    443 where it may; and hypercorn's defaults break Go clients: they negotiate
+    HTTP/2, and once a connection has carried keep_alive_max_requests (1,000)
+    requests the client hangs or sends some of them twice (seen with ministack
+    1.5.33 and hypercorn 0.18.0). With HTTP/1.1 and no such limit 20,000 of
+    20,000 messages arrive once.
+    """
+    from hypercorn.asyncio import serve as hypercorn_serve
+    from hypercorn.config import Config
+    from ministack.app import app
+
+    config = Config()
+    config.bind = [f"{HOST}:{port}"]
+    config.certfile = str(engine.cert)
+    config.keyfile = str(engine.key)
+    config.alpn_protocols = ["http/1.1"]
+    config.keep_alive_max_requests = 1_000_000_000  # never, in a local run
+    config.keep_alive_timeout = 75  # seconds; as the `ministack` command has it
+
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))  # a soft limit of 1,024 files ends a load test early
+    asyncio.run(hypercorn_serve(app, config))
+
+
+def main():
+    parser = argparse.ArgumentParser(prog="engine.py", description="The local engine (MiniStack).")
+    commands = parser.add_subparsers(dest="command", required=True)
+    for name, text in (
+        ("start", "start it, or keep the one that runs"),
+        ("stop", "stop it and the functions it runs"),
+        ("status", "say whether it runs and where"),
+        ("env", "print shell exports that point AWS clients at it"),
+        ("serve", "be the engine, in the foreground; `start` calls this"),
+    ):
+        command = commands.add_parser(name, help=text)
+        command.add_argument("--state", default=".local/engine", help="directory of this engine (default %(default)s)")
+        if name in ("start", "env"):
+            command.add_argument("--outputs", help="the CDK CLI's --outputs-file of the deployment on this engine")
+        if name == "env":
+            command.add_argument("--stack", default="NylasWebhooks-local", help="its stack (default %(default)s)")
+        if name == "serve":
+            command.add_argument("--port", type=int, required=True)
+    args = parser.parse_args()
+    engine = Engine(args.state)
+    try:
+        if args.command == "start":
+            start(engine, asked_port(), args.outputs)
+        elif args.command == "stop":
+            stop(engine)
+        elif args.command == "status":
+            status(engine)
+        elif args.command == "env":
+            env(engine, args.outputs, args.stack)
+        else:
+            serve(engine, args.port)
+    except Problem as problem:
+        sys.exit(f"engine: {problem}")
+    except KeyboardInterrupt:
+        sys.exit(130)  # 128 + SIGINT, as shells have it
+
+
+def asked_port():
+    text = os.environ.get("ENGINE_PORT", "")
+    if not text:
+        return None
+    if not (text.isascii() and text.isdigit() and 0 < int(text) < 65536):
+        raise Problem(f"ENGINE_PORT is {text!r}: give a number from 1 to 65535, or leave it out and a free one is taken.")
+    return int(text)
+
+
+if __name__ == "__main__":
+    main()

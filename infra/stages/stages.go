@@ -1,0 +1,121 @@
+// Package stages says what differs between the deployments of the stack: local,
+// dev, staging and prod. infra/main.go reads it, infra/webhooks builds from it, and
+// whoever runs the system edits [All], because configuration is code here: typed,
+// reviewed, and the same in every checkout.
+//
+// It deliberately knows nothing of the CDK and reads no environment, so that the
+// same commit gives the same template everywhere. What is equal in every stage
+// (timeouts, the status contract, alarm thresholds) is not here but beside the
+// resource it belongs to.
+package stages
+
+import (
+	"runtime"
+	"time"
+)
+
+// Architecture of the function's processor, by the name GOARCH has for it.
+type Architecture string
+
+// The architectures that Lambda offers.
+const (
+	ARM64 Architecture = "arm64"
+	AMD64 Architecture = "amd64"
+)
+
+// Recipients are who hears of the alarms of one severity.
+type Recipients struct {
+	// Emails are mail addresses. Each gets a mail to confirm the subscription.
+	Emails []string
+	// Endpoints are https URLs of a paging or ticket service that understands SNS.
+	Endpoints []string
+}
+
+// Stage is one deployment of the stack.
+type Stage struct {
+	// Name is lower case and short ("prod"). It is part of the stack's, the API's
+	// and every alarm's name, the URL's first path element and every metric's
+	// dimension; changing it makes another deployment.
+	Name string
+
+	// Account is the twelve-digit AWS account, Region the AWS region the stage lives
+	// in. The CDK CLI refuses credentials of any other account. Empty means: where
+	// the credentials point, which a Protected stage refuses.
+	Account, Region string
+
+	// Protected stages need an account, a region and somebody to page before they can
+	// be deployed, and have CloudFormation's termination protection.
+	Protected bool
+	// Retain keeps what holds data (queues, secret, key, log groups) when the stack or
+	// the resource is removed.
+	Retain bool
+	// OwnKey encrypts queues and alarm topics with a KMS key of the stage, else SQS's
+	// own key does and the topics are not encrypted.
+	OwnKey bool
+
+	// Architecture is what the function runs on.
+	Architecture Architecture
+	// RequestsPerSecond and Burst are the gateway's throttle. Beyond it Nylas reads
+	// 429 and comes again.
+	RequestsPerSecond, Burst int
+	// ReservedConcurrency caps how many copies of the function run at once; 0 leaves
+	// them to the account's limit.
+	ReservedConcurrency int
+	// Tracing sends X-Ray segments of gateway and function.
+	Tracing bool
+	// LogDays is how many days logs are kept, one of the values CloudWatch Logs has.
+	LogDays int
+
+	// ConsumerTimeout is how long the system that reads the queue may need for one
+	// message. Six times this the message stays hidden, as AWS advises.
+	ConsumerTimeout time.Duration
+	// ConsumerPrincipals are ARNs of roles or accounts outside this account that may
+	// read the queue. Inside it, attach the policy of output ConsumerPolicyArn.
+	ConsumerPrincipals []string
+
+	// QuietEventsPerMinute is how many notifications arrive per minute in the quietest
+	// hour. With it silence and failing signatures page; 0 means not known yet, and
+	// neither alarm exists.
+	QuietEventsPerMinute int
+	// Pages hears of alarms that need somebody at once, Tickets of the others.
+	Pages, Tickets Recipients
+	// AlarmsOff names alarms this stage does without, by role ("QueueAge"), each with
+	// the reason.
+	AlarmsOff map[string]string
+}
+
+// All returns every stage, in the order in which a change travels.
+func All() []Stage {
+	base := Stage{
+		Architecture: ARM64, // a fifth cheaper than x86_64, and Go does not care
+		// Nylas has no documented cap and names bursts of 20,000 events; at 1,000/s they
+		// drain in 20 s, within a tenth of a new account's limit of 10,000/s.
+		RequestsPerSecond: 1000,
+		Burst:             1000, // one second of the rate; more at once only meets Lambda's own limit of 1,000
+		LogDays:           14,   // long enough to look into last week; the logs hold grant ids
+		ConsumerTimeout:   30 * time.Second,
+	}
+
+	local := base
+	local.Name = "local"
+	local.Architecture = Architecture(runtime.GOARCH) // the engine runs the binary on this machine
+
+	dev := base
+	dev.Name = "dev"
+	dev.Tracing = true
+
+	staging := base
+	staging.Name = "staging"
+	staging.Protected = true
+	staging.Tracing = true
+
+	prod := base
+	prod.Name = "prod"
+	prod.Protected = true
+	prod.Retain = true
+	prod.OwnKey = true // the bodies are people's mail
+	prod.Tracing = true
+	prod.LogDays = 90 // a quarter, for questions that come late; not longer, data minimisation
+
+	return []Stage{local, dev, staging, prod}
+}

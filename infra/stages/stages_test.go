@@ -1,0 +1,107 @@
+package stages
+
+import (
+	"strings"
+	"testing"
+	"time"
+)
+
+func valid() Stage {
+	return Stage{
+		Name: "test", Account: "123456789012", Region: "eu-central-1", Architecture: ARM64,
+		RequestsPerSecond: 1000, Burst: 1000, ReservedConcurrency: 200, LogDays: 14,
+		ConsumerTimeout: time.Minute, ConsumerPrincipals: []string{"arn:aws:iam::210987654321:role/crm"},
+		QuietEventsPerMinute: 5, Protected: true,
+		Pages:     Recipients{Emails: []string{"on-call@example.com"}, Endpoints: []string{"https://events.example.com/x"}},
+		AlarmsOff: map[string]string{"QueueAge": "nobody reads this queue"},
+	}
+}
+
+func TestEveryStageIsValid(t *testing.T) {
+	seen := map[string]bool{}
+	for _, s := range All() {
+		if err := s.Validate(); err != nil {
+			t.Error(err)
+		}
+		if seen[s.Name] {
+			t.Errorf("two stages are named %s", s.Name)
+		}
+		seen[s.Name] = true
+	}
+	if err := valid().Validate(); err != nil {
+		t.Errorf("a stage with every setting: %v", err)
+	}
+}
+
+func TestValidateSaysWhatToDo(t *testing.T) {
+	tests := []struct {
+		name    string
+		corrupt func(*Stage)
+		want    string
+	}{
+		{"concurrency below the throttle", func(s *Stage) { s.ReservedConcurrency = 5 },
+			"test: reserved concurrency 5 serves about 25 requests/s at 200 ms; the throttle lets 1000 in. Raise one or lower the other."},
+		{"upper case in the name", func(s *Stage) { s.Name = "Prod" }, "lower-case"},
+		{"name that ends in a dash", func(s *Stage) { s.Name = "prod-" }, "lower-case"},
+		{"region without account", func(s *Stage) { s.Account = "" }, "belong together"},
+		{"account of eleven digits", func(s *Stage) { s.Account = "12345678901" }, "twelve digits"},
+		{"zone instead of region", func(s *Stage) { s.Region = "eu-central-1a" }, "eu-central-1."},
+		{"unknown architecture", func(s *Stage) { s.Architecture = "riscv64" }, "no architecture"},
+		{"retention that Logs has not", func(s *Stage) { s.LogDays = 15 }, "15 days"},
+		{"no rate", func(s *Stage) { s.RequestsPerSecond = 0 }, "0 requests/s"},
+		{"rate beyond the quota", func(s *Stage) { s.RequestsPerSecond, s.ReservedConcurrency = 10_001, 0 }, "10001 requests/s"},
+		{"no burst", func(s *Stage) { s.Burst = 0 }, "0 requests in at once"},
+		{"burst beyond the quota", func(s *Stage) { s.Burst = 5_001 }, "5001 requests in at once"},
+		{"negative concurrency", func(s *Stage) { s.ReservedConcurrency = -1 }, "reserved concurrency is -1"},
+		{"no consumer timeout", func(s *Stage) { s.ConsumerTimeout = 0 }, "consumer's timeout is 0s"},
+		{"consumer slower than SQS allows", func(s *Stage) { s.ConsumerTimeout = 3 * time.Hour }, "12h0m0s"},
+		{"half a second", func(s *Stage) { s.ConsumerTimeout = 1500 * time.Millisecond }, "whole seconds"},
+		{"everybody as consumer", func(s *Stage) { s.ConsumerPrincipals = []string{"*"} }, `"*" is not the ARN`},
+		{"negative traffic", func(s *Stage) { s.QuietEventsPerMinute = -1 }, "-1 events"},
+		{"no mail address", func(s *Stage) { s.Tickets.Emails = []string{"ops"} }, `"ops" is not a plain mail address`},
+		{"endpoint without TLS", func(s *Stage) { s.Pages.Endpoints = []string{"http://example.com"} }, "https"},
+		{"alarm off without a reason", func(s *Stage) { s.AlarmsOff["Backlog"] = " " }, "alarm Backlog is switched off without a reason"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			s := valid()
+			tt.corrupt(&s)
+			err := s.Validate()
+			if err == nil {
+				t.Fatal("no problem reported")
+			}
+			if !strings.Contains(err.Error(), tt.want) {
+				t.Errorf("%q does not contain %q", err, tt.want)
+			}
+		})
+	}
+}
+
+func TestValidateReportsEveryProblemAtOnce(t *testing.T) {
+	s := valid()
+	s.Account, s.Region, s.LogDays, s.Burst = "1", "x", 0, 0
+	if got := len(strings.Split(s.Validate().Error(), "\n")); got != 4 {
+		t.Errorf("%d problems reported, want 4:\n%v", got, s.Validate())
+	}
+}
+
+func TestDeployable(t *testing.T) {
+	s := valid()
+	if err := s.Deployable(); err != nil {
+		t.Errorf("a complete stage: %v", err)
+	}
+	s.Account, s.Region, s.Pages = "", "", Recipients{}
+	err := s.Deployable()
+	if err == nil {
+		t.Fatal("a stage without account and pager is deployable")
+	}
+	for _, want := range []string{"no account and region", "nobody to page"} {
+		if !strings.Contains(err.Error(), want) {
+			t.Errorf("%q does not contain %q", err, want)
+		}
+	}
+	s.Protected = false
+	if err := s.Deployable(); err != nil {
+		t.Errorf("an unprotected stage needs neither: %v", err)
+	}
+}

@@ -1,0 +1,159 @@
+package stages
+
+import (
+	"errors"
+	"fmt"
+	"maps"
+	"net/mail"
+	"net/url"
+	"regexp"
+	"slices"
+	"strings"
+	"time"
+)
+
+const (
+	// gatewayAccountLimit is API Gateway's default quota of requests per second of an
+	// account and region; docs.aws.amazon.com/apigateway/latest/developerguide/limits.html
+	gatewayAccountLimit = 10_000
+	// gatewayAccountBurst is the same quota's burst.
+	gatewayAccountBurst = 5_000
+	// assumedMilliseconds is how long a request is assumed to hold a copy of the
+	// function when concurrency and throttle are compared: a send to SQS with a slow tail.
+	assumedMilliseconds = 200
+	// visibilityFactor is how many times the consumer's timeout a message stays hidden;
+	// docs.aws.amazon.com/lambda/latest/dg/services-sqs-configure.html
+	visibilityFactor = 6
+	// maxVisibility is SQS's limit.
+	maxVisibility = 12 * time.Hour
+)
+
+var (
+	stageName    = regexp.MustCompile(`^[a-z][a-z0-9]{1,15}$`) // short, and valid in every name it becomes part of
+	accountID    = regexp.MustCompile(`^[0-9]{12}$`)
+	regionName   = regexp.MustCompile(`^[a-z]{2}(-[a-z]+)+-[0-9]$`)
+	principalARN = regexp.MustCompile(`^arn:aws[a-z-]*:iam::[0-9]{12}:(root|role/.+|user/.+)$`)
+	// logDays are the retention periods that CloudWatch Logs accepts, up to two years;
+	// docs.aws.amazon.com/AmazonCloudWatchLogs/latest/APIReference/API_PutRetentionPolicy.html
+	logDays = []int{1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731}
+)
+
+// VisibilityTimeout is how long a message that was received stays hidden from other
+// receivers.
+func (s Stage) VisibilityTimeout() time.Duration { return visibilityFactor * s.ConsumerTimeout }
+
+// problems collects sentences about one stage.
+type problems struct {
+	stage string
+	errs  []error
+}
+
+func (p *problems) addf(format string, args ...any) {
+	p.errs = append(p.errs, fmt.Errorf("%s: "+format, append([]any{p.stage}, args...)...))
+}
+
+// Validate returns every problem of the stage at once, each a sentence that says
+// what to do, joined by [errors.Join]; nil if there is none.
+func (s Stage) Validate() error {
+	p := &problems{stage: s.Name}
+	if !stageName.MatchString(s.Name) {
+		p.addf("the name %q becomes part of resource names; use 2 to 16 lower-case letters and digits, a letter first.", s.Name)
+	}
+	s.validatePlace(p)
+	s.validateCapacity(p)
+	s.validateConsumer(p)
+	s.validateAlarms(p)
+	return errors.Join(p.errs...)
+}
+
+func (s Stage) validatePlace(p *problems) {
+	if (s.Account == "") != (s.Region == "") {
+		p.addf("account %q and region %q belong together. Set both or none.", s.Account, s.Region)
+	}
+	if s.Account != "" && !accountID.MatchString(s.Account) {
+		p.addf("account %q is not twelve digits.", s.Account)
+	}
+	if s.Region != "" && !regionName.MatchString(s.Region) {
+		p.addf("region %q does not look like eu-central-1.", s.Region)
+	}
+	if s.Architecture != ARM64 && s.Architecture != AMD64 {
+		p.addf("Lambda has no architecture %q. Use %s or %s.", s.Architecture, ARM64, AMD64)
+	}
+	if !slices.Contains(logDays, s.LogDays) {
+		p.addf("CloudWatch Logs cannot keep logs for %d days. Use one of %v.", s.LogDays, logDays)
+	}
+}
+
+func (s Stage) validateCapacity(p *problems) {
+	if s.RequestsPerSecond < 1 || s.RequestsPerSecond > gatewayAccountLimit {
+		p.addf("the throttle lets %d requests/s in; a region's default quota is %d. Set 1 to %d.",
+			s.RequestsPerSecond, gatewayAccountLimit, gatewayAccountLimit)
+	}
+	if s.Burst < 1 || s.Burst > gatewayAccountBurst {
+		p.addf("the throttle lets %d requests in at once; a region's default quota is %d. Set 1 to %d.",
+			s.Burst, gatewayAccountBurst, gatewayAccountBurst)
+	}
+	if s.ReservedConcurrency < 0 {
+		p.addf("reserved concurrency is %d. Set 0 to leave it to the account's limit, or a positive number.", s.ReservedConcurrency)
+	}
+	served := s.ReservedConcurrency * 1000 / assumedMilliseconds
+	if s.ReservedConcurrency > 0 && served < s.RequestsPerSecond {
+		p.addf("reserved concurrency %d serves about %d requests/s at %d ms; the throttle lets %d in. Raise one or lower the other.",
+			s.ReservedConcurrency, served, assumedMilliseconds, s.RequestsPerSecond)
+	}
+}
+
+func (s Stage) validateConsumer(p *problems) {
+	if s.ConsumerTimeout < time.Second || s.VisibilityTimeout() > maxVisibility {
+		p.addf("the consumer's timeout is %s; %d times that a message stays hidden, and SQS allows %s. Set 1s to %s.",
+			s.ConsumerTimeout, visibilityFactor, maxVisibility, maxVisibility/visibilityFactor)
+	}
+	if s.ConsumerTimeout%time.Second != 0 {
+		p.addf("the consumer's timeout is %s; SQS counts whole seconds.", s.ConsumerTimeout)
+	}
+	for _, arn := range s.ConsumerPrincipals {
+		if !principalARN.MatchString(arn) {
+			p.addf("consumer principal %q is not the ARN of an IAM role, user or account root.", arn)
+		}
+	}
+}
+
+func (s Stage) validateAlarms(p *problems) {
+	if s.QuietEventsPerMinute < 0 {
+		p.addf("%d events per minute in the quietest hour cannot be. Set 0 if it is not known.", s.QuietEventsPerMinute)
+	}
+	for _, r := range []Recipients{s.Pages, s.Tickets} {
+		for _, address := range r.Emails {
+			if a, err := mail.ParseAddress(address); err != nil || a.Address != address {
+				p.addf("%q is not a plain mail address.", address)
+			}
+		}
+		for _, endpoint := range r.Endpoints {
+			if u, err := url.Parse(endpoint); err != nil || u.Scheme != "https" || u.Host == "" {
+				p.addf("an alarm endpoint is not an https URL.") // which may hold a token, so it is not repeated
+			}
+		}
+	}
+	for _, role := range slices.Sorted(maps.Keys(s.AlarmsOff)) {
+		if strings.TrimSpace(s.AlarmsOff[role]) == "" {
+			p.addf("alarm %s is switched off without a reason. Write one, it is read when the alarm is missed.", role)
+		}
+	}
+}
+
+// Deployable returns what keeps a valid stage from being deployed, as sentences
+// joined by [errors.Join]; nil if nothing does. Synthesizing needs none of it, so
+// that anybody can look at the templates.
+func (s Stage) Deployable() error {
+	if !s.Protected {
+		return nil
+	}
+	p := &problems{stage: s.Name}
+	if s.Account == "" || s.Region == "" {
+		p.addf("has no account and region. Set Account and Region of %s in infra/stages.", s.Name)
+	}
+	if len(s.Pages.Emails)+len(s.Pages.Endpoints) == 0 {
+		p.addf("has nobody to page. Set Pages of %s in infra/stages: a mail address, or the https endpoint of your paging service.", s.Name)
+	}
+	return errors.Join(p.errs...)
+}

@@ -35,6 +35,9 @@ type Signature [sha256.Size]byte
 // String returns the form Nylas sends: 64 lower-case hex digits.
 func (s Signature) String() string { return hex.EncodeToString(s[:]) }
 
+// Equal compares in a time that does not depend on where the two differ.
+func (s Signature) Equal(other Signature) bool { return hmac.Equal(s[:], other[:]) }
+
 // Sign returns the signature that Nylas would send for body under secret. The key
 // is the secret's UTF-8 text as it is, not what it might decode to.
 func Sign(secret string, body []byte) Signature {
@@ -81,8 +84,7 @@ func (s Signature) Verify(body []byte, secrets ...string) error {
 		if secret == "" {
 			continue
 		}
-		want := Sign(secret, body)
-		if hmac.Equal(want[:], s[:]) {
+		if s.Equal(Sign(secret, body)) {
 			return nil
 		}
 		err = ErrMismatch

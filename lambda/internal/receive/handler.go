@@ -1,0 +1,250 @@
+package receive
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"runtime/debug"
+	"slices"
+	"strings"
+	"time"
+	"unicode/utf8"
+
+	"github.com/onepagecrm/nylas-webhooks/lambda/internal/secretstore"
+	"github.com/onepagecrm/nylas-webhooks/notification"
+)
+
+const (
+	// deadline of one request: the function is stopped after 8 s, API Gateway gives up
+	// after 9, Nylas after 10. Within it: secret 1.5 s, SQS 3 s.
+	deadline = 7500 * time.Millisecond
+	// maxChallenge, in characters: Nylas's are under 100, and what is echoed to
+	// strangers should be short.
+	maxChallenge = 1024
+)
+
+// Secrets gives the values that may verify a signature; *secretstore.Store.
+type Secrets interface {
+	Keys(context.Context) ([]string, error)
+	Refresh(context.Context) ([]string, error)
+}
+
+// Queue keeps a message for the consumer; *sqsqueue.Queue. Send returns nil only
+// when it is safe.
+type Queue interface {
+	Send(context.Context, notification.Wire) error
+}
+
+// Handler answers the requests. Its Invoke is a lambda.Handler.
+type Handler struct {
+	secrets Secrets
+	queue   Queue
+	record  recorder
+	now     func() time.Time
+}
+
+// New returns a Handler for the stage of that name. It writes one line of JSON per
+// request to log.
+func New(secrets Secrets, queue Queue, stage string, log io.Writer, now func() time.Time) *Handler {
+	return &Handler{secrets: secrets, queue: queue, record: newRecorder(log, stage), now: now}
+}
+
+// Invoke answers one event of API Gateway. It never returns an error and never
+// panics: Lambda would make a 502 or, if it stops the environment, a cold start of
+// it, and neither says in the log what happened.
+func (h *Handler) Invoke(ctx context.Context, payload []byte) (answer []byte, _ error) {
+	ctx, cancel := context.WithTimeout(ctx, deadline)
+	defer cancel()
+	r := request{start: h.now()}
+	defer func() {
+		if p := recover(); p != nil {
+			r.end(panicked, panicError(p))
+			answer = h.finish(&r)
+		}
+	}()
+	h.handle(ctx, payload, &r)
+	return h.finish(&r), nil
+}
+
+// request is what is known of one request; at its end it is the log line.
+type request struct {
+	start      time.Time
+	id         string // API Gateway's
+	bytes      int
+	envelope   envelope // only after the signature was verified
+	encoding   string
+	challenge  string
+	outcome    outcome
+	err        error // says more than the outcome's reason, where there is more to say
+	checked    bool  // a well-formed signature was compared with at least one secret
+	isVerified bool
+}
+
+func (r *request) end(o outcome, err error) { r.outcome, r.err = o, err }
+
+func (h *Handler) handle(ctx context.Context, payload []byte, r *request) {
+	e, err := decodeEvent(payload)
+	if err != nil {
+		r.end(badEvent, err)
+		return
+	}
+	r.id, r.bytes = e.RequestContext.RequestID, len(e.body)
+	switch e.HTTPMethod {
+	case "GET":
+		handleChallenge(e, r)
+	case "POST":
+		h.handleNotification(ctx, e, r)
+	default:
+		r.end(badMethod, nil)
+	}
+}
+
+// handleChallenge answers Nylas's check of a new webhook. It needs no secret and no
+// queue: when Nylas calls, the secret does not exist yet.
+func handleChallenge(e *event, r *request) {
+	challenges := e.query("challenge")
+	switch {
+	case len(challenges) == 0 || challenges[0] == "":
+		r.end(noChallenge, nil)
+	case len(challenges) > 1 || utf8.RuneCountInString(challenges[0]) > maxChallenge:
+		r.end(badChallenge, nil)
+	default:
+		r.challenge = challenges[0]
+		r.end(challenged, nil)
+	}
+}
+
+// handleNotification verifies a notification and puts it on the queue.
+func (h *Handler) handleNotification(ctx context.Context, e *event, r *request) {
+	signatures, refusal := parseSignatures(e)
+	if len(signatures) == 0 {
+		r.end(refusal, nil)
+		return
+	}
+	signature, o, err := h.verify(ctx, e, signatures)
+	r.checked = o == accepted || o == mismatch
+	if o != accepted {
+		r.end(o, err)
+		return
+	}
+	r.isVerified = true
+	r.envelope = readEnvelope(e.body)
+
+	wire, encodeErr := notification.Notification{
+		Body:       e.body,
+		ID:         r.envelope.id,
+		Type:       r.envelope.typ,
+		GrantID:    r.envelope.grantID,
+		Attempt:    r.envelope.attempt,
+		ReceivedAt: r.start,
+		Signature:  signature,
+		RequestID:  r.id,
+	}.Encode()
+	if encodeErr != nil {
+		r.end(tooLarge, encodeErr)
+		return
+	}
+	r.encoding = wire.Attributes[notification.AttrEncoding].Value
+	if err := h.queue.Send(ctx, wire); err != nil {
+		r.end(sendFailed, err)
+		return
+	}
+	r.end(accepted, err) // err: verified with a cached secret that could not be read again
+}
+
+// parseSignatures returns the well-formed signatures of a request, or why there is
+// none. More than one can only be a mistake on the way; any that verifies will do.
+func parseSignatures(e *event) ([]notification.Signature, outcome) {
+	values := e.header(notification.SignatureHeader)
+	if len(values) == 0 {
+		return nil, noSignature
+	}
+	var signatures []notification.Signature
+	for _, value := range values {
+		if s, err := notification.ParseSignature(value); err == nil {
+			signatures = append(signatures, s)
+		}
+	}
+	return signatures, malformedSignature
+}
+
+// verify returns the signature that verified and accepted, or what else the request
+// is. An error beside accepted is for the log only.
+func (h *Handler) verify(ctx context.Context, e *event, signatures []notification.Signature) (notification.Signature, outcome, error) {
+	keys, err := h.secrets.Keys(ctx)
+	if s, ok := match(e.body, signatures, keys); ok {
+		return s, accepted, err
+	}
+	if _, ok := match(e.body, signatures, []string{notification.MockSecret}); ok {
+		return notification.Signature{}, testEvent, nil
+	}
+	if len(keys) > 0 { // else they were read just now, or must not be yet
+		if keys, err = h.secrets.Refresh(ctx); err != nil {
+			err = fmt.Errorf("look for a rotated secret: %w", err)
+		}
+		if s, ok := match(e.body, signatures, keys); ok {
+			return s, accepted, err
+		}
+	}
+	switch {
+	case unpacked(e):
+		return notification.Signature{}, compressedDelivery, errUnpacked
+	case len(keys) > 0:
+		return notification.Signature{}, mismatch, err
+	case errors.Is(err, secretstore.ErrNotStored):
+		return notification.Signature{}, noSecret, err
+	default:
+		return notification.Signature{}, secretUnavailable, err
+	}
+}
+
+// match returns the signature that is the body's under one of the keys. Each key is
+// tried once, however many signatures a stranger sends.
+func match(body []byte, signatures []notification.Signature, keys []string) (notification.Signature, bool) {
+	for _, key := range keys {
+		want := notification.Sign(key, body)
+		if slices.ContainsFunc(signatures, want.Equal) {
+			return want, true
+		}
+	}
+	return notification.Signature{}, false
+}
+
+var errUnpacked = errors.New("the body was announced as gzip and is not: API Gateway unpacked it, so what Nylas signed is gone; set compressed_delivery to false on the webhook")
+
+// unpacked tells whether a gzip body was unpacked on the way, as a REST API does.
+// https://docs.aws.amazon.com/apigateway/latest/developerguide/api-gateway-make-request-with-compressed-payload.html
+func unpacked(e *event) bool {
+	for _, encoding := range e.header("Content-Encoding") {
+		if strings.EqualFold(encoding, "gzip") {
+			return !(len(e.body) >= 2 && e.body[0] == 0x1f && e.body[1] == 0x8b) // gzip's magic, RFC 1952
+		}
+	}
+	return false
+}
+
+// finish writes the log line and returns the answer.
+func (h *Handler) finish(r *request) []byte {
+	h.record.write(r, h.now())
+	answer := response{StatusCode: r.outcome.status}
+	if r.outcome == challenged {
+		answer.Body = r.challenge
+		answer.Headers = map[string]string{
+			"Content-Type":           "text/plain; charset=utf-8",
+			"X-Content-Type-Options": "nosniff", // it is a stranger's text: nobody may take it for HTML
+			"Cache-Control":          "no-store",
+		}
+	}
+	return answer.encode()
+}
+
+// panicError tells where the code panicked. The value is shown only if it is the Go
+// runtime's: any other could hold what was being worked on.
+func panicError(p any) error {
+	what := fmt.Sprintf("%T", p)
+	if e, ok := p.(interface{ RuntimeError() }); ok {
+		what = fmt.Sprint(e)
+	}
+	return fmt.Errorf("panic: %s\n%s", what, debug.Stack())
+}

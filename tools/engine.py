@@ -28,6 +28,7 @@ import ssl
 import subprocess
 import sys
 import time
+import urllib.parse
 import urllib.request
 from pathlib import Path
 
@@ -281,12 +282,21 @@ def env(engine, outputs, stack):
 
 
 def webhook_url(engine, outputs, stack):
-    """The deployed stack's WebhookUrl, or None before a deployment."""
-    try:
-        deployed = json.loads(Path(outputs or os.devnull).read_text(encoding="utf-8") or "{}")
-    except FileNotFoundError:
+    """Where this engine serves the deployed stack's WebhookUrl, or None before a deployment.
+
+    The output has the address that the API would have on AWS,
+    https://<api>.execute-api.<region>.amazonaws.com/<stage>/<path>; the engine
+    serves it under https://localhost:<port>/restapis/<api>/<stage>/_user_request_/<path>.
+    """
+    if not (outputs and os.path.exists(outputs)):
         return None
-    return deployed.get(stack, {}).get("WebhookUrl")
+    deployed = json.loads(Path(outputs).read_text(encoding="utf-8"))
+    url = urllib.parse.urlsplit(deployed.get(stack, {}).get("WebhookUrl", ""))
+    api, _, rest = (url.hostname or "").partition(".")
+    if not rest.startswith("execute-api."):
+        return url.geturl() or None
+    stage, _, path = url.path.lstrip("/").partition("/")
+    return f"{engine.url()}/restapis/{api}/{stage}/_user_request_/{path}"
 
 
 def make_certificate(engine):

@@ -1,0 +1,137 @@
+# Everything that people and CI do here, by name. `make` lists it.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+MAKEFLAGS += --no-builtin-rules --no-print-directory
+
+# The pinned CDK CLI and its Node come before what the machine has.
+export PATH := $(CURDIR)/tools/node_modules/.bin:$(PATH)
+
+# What is installed, each beside the lock file that it comes from. Installed again
+# only when that file changes.
+NODE   := tools/node_modules/.package-lock.json
+ENGINE := .local/venv/engine/.installed
+LINT   := .local/venv/lint/.installed
+GOTOOL := go tool -modfile=tools/go.mod
+
+engine  := .local/venv/engine/bin/python tools/engine.py
+outputs := .local/run/outputs.json
+local   := NylasWebhooks-local
+# Points the rest of a recipe line at the local engine. Two steps, because eval hides a failure.
+on_engine = exports=$$($(engine) env --outputs $(outputs)) && eval "$$exports"
+
+.PHONY: help
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+##@ Run it here
+
+.PHONY: run
+run: $(NODE) $(ENGINE) ## deploy to a local engine and play Nylas against it
+	@$(engine) start --outputs $(outputs)
+	@mkdir -p $(dir $(outputs))
+	@if [ ! -f $(outputs) ]; then $(on_engine); echo "cdk: bootstrap"; cdk bootstrap aws://000000000000/us-east-1; fi
+	@$(on_engine); echo "cdk: deploy $(local)"; cdk deploy $(local) --require-approval never --outputs-file $(outputs)
+	@$(on_engine); go run ./cmd/hookctl demo --stage local
+
+.PHONY: env
+env: ## print shell exports that point AWS clients at it: eval "$(make -s env)"
+	@[ -f $(ENGINE) ] || { echo "engine: the engine is not running. make run starts it." >&2; exit 1; }
+	@$(engine) env --outputs $(outputs)
+
+.PHONY: stop
+stop: ## stop the local engine
+	@if [ -f $(ENGINE) ]; then $(engine) stop; else echo "engine: not running"; fi
+
+.PHONY: clean
+clean: ## stop the engine and remove all that make has made
+	@for record in $$(find .local -name engine.json 2>/dev/null); do $(engine) stop --state "$$(dirname "$$record")"; done
+	@rm -rf .local cdk.out bin tools/node_modules
+
+##@ Deploy it
+
+.PHONY: synth
+synth: $(NODE) ## write the templates of all stages into cdk.out
+	@echo "cdk: synth, all stages"
+	@cdk synth --quiet
+
+.PHONY: diff
+diff: synth look ## show what a deployment would change: make diff STAGE=prod
+	@$(if $(filter local,$(STAGE)),$(on_engine);) cdk diff --app cdk.out NylasWebhooks-$(STAGE)
+
+.PHONY: deploy
+deploy: synth look ## deploy a stage: make deploy STAGE=prod
+	@$(if $(filter local,$(STAGE)),$(on_engine);) cdk deploy --app cdk.out NylasWebhooks-$(STAGE)
+
+.PHONY: look
+look: synth $(LINT)
+	@$(if $(filter local,$(STAGE)),$(on_engine);) .local/venv/lint/bin/python tools/account.py $(STAGE)
+
+##@ Check it
+
+.PHONY: test
+test: ## all that CI checks: lint, unit, stack, e2e
+	@tools/test.sh lint unit stack e2e
+
+# Packages with tests; those under test/ have targets of their own.
+unit_packages = $$(go list -f '{{if or .TestGoFiles .XTestGoFiles}}{{.ImportPath}}{{end}}' ./... | grep -v /test/)
+# -p 2: two packages at once keep two cores busy and memory low.
+gotestsum = mkdir -p .local/test; $(GOTOOL) gotestsum --format $(1) --jsonfile .local/test/$@.json -- -p 2
+
+.PHONY: unit
+unit: ## test the Go packages, with the race detector
+	@tools/preflight.sh race
+	@$(call gotestsum,pkgname) -race $(unit_packages)
+
+.PHONY: stack
+stack: $(NODE) ## test the CloudFormation templates
+	@$(call gotestsum,pkgname) -count=1 ./test/stack/...
+
+.PHONY: e2e
+e2e: $(NODE) $(ENGINE) ## test the deployed system on an engine of its own
+	@$(call gotestsum,testname) -count=1 -timeout 20m ./test/e2e/...
+
+.PHONY: snapshots
+snapshots: $(NODE) ## write the templates' snapshots anew, for review
+	@if [ -n "$${CI:-}" ]; then echo "snapshots: not in CI. A changed snapshot is read by a person: run it on your machine and commit the difference." >&2; exit 1; fi
+	@UPDATE_SNAPSHOTS=1 go test -count=1 ./test/stack/...
+	@git --no-pager diff --stat -- test/stack
+
+.PHONY: lint
+lint: synth $(LINT) ## gofmt, go vet, golangci-lint, cfn-lint, actionlint, zizmor
+	@echo "golangci-lint (with gofmt and go vet; the first time it is compiled, 3 minutes on 2 cores)"
+	@$(GOTOOL) golangci-lint run
+	@echo "cfn-lint"
+	@.local/venv/lint/bin/cfn-lint cdk.out/*.template.json
+	@echo "actionlint"
+	@go tool -modfile=tools/actionlint.mod actionlint
+	@echo "zizmor"
+	@.local/venv/lint/bin/zizmor --offline --quiet .github
+
+.PHONY: vulncheck
+vulncheck: ## look up known vulnerabilities of the Go dependencies
+	@tools/vulncheck.sh
+
+.PHONY: fmt
+fmt: ## format the Go code
+	@go fmt ./...
+
+# The tools. preflight says what is missing on the machine before anything is installed.
+
+.PHONY: preflight
+preflight:
+	@tools/preflight.sh
+
+$(NODE): tools/package-lock.json | preflight
+	@echo "tools: installing the CDK CLI and Node (tools/package-lock.json)"
+	@npm ci --prefix tools --ignore-scripts --no-audit --no-fund --no-update-notifier --loglevel error >/dev/null
+	@touch $@
+
+$(ENGINE) $(LINT): .local/venv/%/.installed: tools/requirements-%.txt | preflight
+	@echo "tools: installing $* (tools/requirements-$*.txt)"
+	@rm -rf $(@D)
+	@python3 -m venv $(@D)
+	@$(@D)/bin/pip install --quiet --disable-pip-version-check --no-input --require-hashes --only-binary :all: -r $<
+	@touch $@

@@ -1,0 +1,134 @@
+package webhooks
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/aws/aws-cdk-go/awscdk/v2"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awscloudwatch"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awscloudwatchactions"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awsiam"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awskms"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awssns"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awssnssubscriptions"
+	"github.com/aws/jsii-runtime-go"
+
+	"github.com/onepagecrm/nylas-webhooks/infra/stages"
+)
+
+// severity says whom an alarm tells.
+type severity string
+
+const (
+	// page wakes somebody: notifications are being lost or soon will be. Only what a
+	// signed request or our own fault can cause may page.
+	page severity = "page"
+	// ticket waits for the morning. Strangers may cause it.
+	ticket severity = "ticket"
+)
+
+// How a datapoint breaches, and what a missing one means.
+const (
+	above   = awscloudwatch.ComparisonOperator_GREATER_THAN_THRESHOLD
+	atLeast = awscloudwatch.ComparisonOperator_GREATER_THAN_OR_EQUAL_TO_THRESHOLD
+	below   = awscloudwatch.ComparisonOperator_LESS_THAN_THRESHOLD
+
+	missingIsGood = awscloudwatch.TreatMissingData_NOT_BREACHING
+	missingIsBad  = awscloudwatch.TreatMissingData_BREACHING
+)
+
+// alarm is one row of the table in alarmtable.go. The alarm's name is the stack's
+// name and the role; the role is also the heading in docs/runbook.md.
+type alarm struct {
+	role     string
+	severity severity
+	metric   awscloudwatch.IMetric
+	breach   awscloudwatch.ComparisonOperator
+	limit    float64
+	m, n     int // m breaching periods of the last n
+	missing  awscloudwatch.TreatMissingData
+	means    string // what happened
+	not      string // what it does not mean
+	first    string // the first command to run
+}
+
+func (a alarm) description() string {
+	return fmt.Sprintf("[%s] %s Not: %s First: %s Runbook: docs/runbook.md#%s",
+		a.severity, a.means, a.not, a.first, strings.ToLower(a.role))
+}
+
+// alarms are those of one stack, by whom they tell.
+type alarms map[severity][]awscloudwatch.Alarm
+
+// newAlarms makes the alarms of the table and the two topics they tell: were it one,
+// every ticket would wake somebody.
+func newAlarms(stack awscdk.Stack, stage stages.Stage, key awskms.Key, endpoint endpoint, receiver receiver, queues queues) (alarms, error) {
+	topics := map[severity]awscloudwatchactions.SnsAction{
+		page:   awscloudwatchactions.NewSnsAction(newTopic(stack, "Pages", stage.Pages, key)),
+		ticket: awscloudwatchactions.NewSnsAction(newTopic(stack, "Tickets", stage.Tickets, key)),
+	}
+	made := make(alarms)
+	off := maps.Clone(stage.AlarmsOff)
+	for _, a := range alarmTable(stack, stage, endpoint, receiver, queues) {
+		if _, ok := off[a.role]; ok {
+			delete(off, a.role)
+			continue
+		}
+		alarm := awscloudwatch.NewAlarm(stack, jsii.String(a.role+"Alarm"), &awscloudwatch.AlarmProps{
+			AlarmName:          jsii.String(StackName(stage) + "-" + a.role),
+			AlarmDescription:   jsii.String(a.description()),
+			Metric:             a.metric,
+			ComparisonOperator: a.breach,
+			Threshold:          &a.limit,
+			DatapointsToAlarm:  jsii.Number(a.m),
+			EvaluationPeriods:  jsii.Number(a.n),
+			TreatMissingData:   a.missing,
+		})
+		alarm.AddAlarmAction(topics[a.severity])
+		alarm.AddOkAction(topics[a.severity])
+		made[a.severity] = append(made[a.severity], alarm)
+	}
+	if len(off) > 0 {
+		return nil, fmt.Errorf("%s: switches off alarms that do not exist: %s. The names are in infra/webhooks/alarmtable.go.",
+			stage.Name, strings.Join(slices.Sorted(maps.Keys(off)), ", "))
+	}
+	return made, nil
+}
+
+// newTopic makes a topic that this stack's alarms can publish to, over TLS. It is
+// encrypted with the stack's key or not at all: to a topic under AWS's own SNS key
+// CloudWatch cannot publish, and says so nowhere.
+func newTopic(stack awscdk.Stack, id string, recipients stages.Recipients, key awskms.Key) awssns.Topic {
+	master := awskms.IKey(nil)
+	if key != nil {
+		master = key
+	}
+	topic := awssns.NewTopic(stack, jsii.String(id), &awssns.TopicProps{
+		DisplayName: jsii.String(*stack.StackName() + " " + strings.ToLower(id)),
+		MasterKey:   master,
+		EnforceSSL:  jsii.Bool(true),
+	})
+	// A topic with a policy has no default one, so CloudWatch has to be named.
+	topic.AddToResourcePolicy(awsiam.NewPolicyStatement(&awsiam.PolicyStatementProps{
+		Sid:        jsii.String("AlarmsOfThisStack"),
+		Principals: &[]awsiam.IPrincipal{awsiam.NewServicePrincipal(jsii.String("cloudwatch.amazonaws.com"), nil)},
+		Actions:    jsii.Strings("sns:Publish"),
+		Resources:  &[]*string{topic.TopicArn()},
+		Conditions: &map[string]any{
+			"StringEquals": map[string]any{"aws:SourceAccount": stack.Account()},
+			"ArnLike": map[string]any{"aws:SourceArn": stack.FormatArn(&awscdk.ArnComponents{
+				Service: jsii.String("cloudwatch"), Resource: jsii.String("alarm"),
+				ResourceName: jsii.String(*stack.StackName() + "-*"), ArnFormat: awscdk.ArnFormat_COLON_RESOURCE_NAME,
+			})},
+		},
+	}))
+	for _, address := range recipients.Emails {
+		topic.AddSubscription(awssnssubscriptions.NewEmailSubscription(&address, nil))
+	}
+	for _, endpoint := range recipients.Endpoints {
+		topic.AddSubscription(awssnssubscriptions.NewUrlSubscription(&endpoint, nil))
+	}
+	return topic
+}

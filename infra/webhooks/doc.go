@@ -1,0 +1,18 @@
+// Package webhooks is the stack that takes Nylas's webhooks in: one file per unit,
+// in the order in which a notification meets them.
+//
+//	endpoint.go   API Gateway: /nylas, the throttle, what it answers by itself
+//	receiver.go   the Lambda function and what it may do
+//	secret.go     the webhook secret, created empty
+//	queues.go     the queue, its dead letters, who may read them
+//	key.go        the KMS key of stages that have their own
+//	alarms.go     how an alarm is built and whom it tells; alarmtable.go has them all
+//	dashboard.go  the flow from left to right
+//	build.go      the function's binary
+//
+// [NewStack] in stack.go connects them and defines nothing itself. infra/main.go
+// calls it once per stage, test/stack synthesizes the same.
+//
+// It deliberately reads no environment and looks nothing up: what differs between
+// deployments comes from package stages.
+package webhooks

@@ -1,0 +1,113 @@
+package webhooks
+
+import (
+	"github.com/aws/aws-cdk-go/awscdk/v2"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awsiam"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awskms"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awssqs"
+	"github.com/aws/jsii-runtime-go"
+
+	"github.com/onepagecrm/nylas-webhooks/infra/stages"
+)
+
+const (
+	// retentionDays is how long a notification waits for a consumer: a long weekend and
+	// the days to repair what broke in it.
+	retentionDays = 7
+	// deadLetterRetentionDays is SQS's maximum. It has to be longer than retentionDays,
+	// because SQS counts from the first send, not from the move.
+	deadLetterRetentionDays = 14
+	// maxReceiveCount is how often a message is tried before it is a dead letter. AWS
+	// advises at least 5, so that a consumer's deployment or a short outage kills none.
+	maxReceiveCount = 5
+	// maxMessageBytes is SQS's limit of body and attributes together. It is the default
+	// of new queues, and said because older ones had a quarter of it.
+	maxMessageBytes = 1_048_576
+)
+
+// What reading the queue needs, no more; ReceiveMessage of an encrypted queue
+// decrypts with the caller's right to do so.
+var (
+	consumerQueueActions = []string{
+		"sqs:ChangeMessageVisibility", "sqs:DeleteMessage", "sqs:GetQueueAttributes", "sqs:GetQueueUrl", "sqs:ReceiveMessage",
+	}
+	consumerKeyActions = []string{"kms:Decrypt"}
+)
+
+type queues struct {
+	queue, deadLetters awssqs.Queue
+	consumerPolicy     awsiam.ManagedPolicy
+}
+
+// newQueues makes a standard queue: Nylas promises no order, and FIFO's five minutes
+// of deduplication are shorter than Nylas's retries. The names are generated, since
+// a retained queue of a fixed name would block its own re-creation.
+func newQueues(stack awscdk.Stack, stage stages.Stage, key awskms.Key) queues {
+	encryption, master := awssqs.QueueEncryption_SQS_MANAGED, awskms.IKey(nil)
+	if key != nil {
+		encryption, master = awssqs.QueueEncryption_KMS, key
+	}
+	deadLetters := awssqs.NewQueue(stack, jsii.String("DeadLetters"), &awssqs.QueueProps{
+		Encryption:          encryption,
+		EncryptionMasterKey: master,
+		EnforceSSL:          jsii.Bool(true),
+		MaxMessageSizeBytes: jsii.Number(maxMessageBytes), // what the queue took must fit here too
+		RetentionPeriod:     awscdk.Duration_Days(jsii.Number(deadLetterRetentionDays)),
+		RemovalPolicy:       removalPolicy(stage),
+		// byQueue would be tighter, but needs a queue of a fixed name.
+		RedriveAllowPolicy: &awssqs.RedriveAllowPolicy{RedrivePermission: awssqs.RedrivePermission_ALLOW_ALL},
+	})
+	queue := awssqs.NewQueue(stack, jsii.String("Queue"), &awssqs.QueueProps{
+		Encryption:          encryption,
+		EncryptionMasterKey: master,
+		EnforceSSL:          jsii.Bool(true),
+		MaxMessageSizeBytes: jsii.Number(maxMessageBytes),
+		RetentionPeriod:     awscdk.Duration_Days(jsii.Number(retentionDays)),
+		VisibilityTimeout:   awscdk.Duration_Seconds(jsii.Number(stage.VisibilityTimeout().Seconds())),
+		RemovalPolicy:       removalPolicy(stage),
+		DeadLetterQueue:     &awssqs.DeadLetterQueue{Queue: deadLetters, MaxReceiveCount: jsii.Number(maxReceiveCount)},
+	})
+	if consumers := consumerPrincipals(stage); consumers != nil {
+		queue.AddToResourcePolicy(awsiam.NewPolicyStatement(&awsiam.PolicyStatementProps{
+			Sid:        jsii.String("ConsumersRead"),
+			Principals: consumers,
+			Actions:    jsii.Strings(consumerQueueActions...),
+			Resources:  &[]*string{queue.QueueArn()},
+		}))
+	}
+	return queues{queue: queue, deadLetters: deadLetters, consumerPolicy: newConsumerPolicy(stack, stage, queue, key)}
+}
+
+func newConsumerPolicy(stack awscdk.Stack, stage stages.Stage, queue awssqs.Queue, key awskms.Key) awsiam.ManagedPolicy {
+	statements := []awsiam.PolicyStatement{
+		awsiam.NewPolicyStatement(&awsiam.PolicyStatementProps{
+			Sid:       jsii.String("ReadQueue"),
+			Actions:   jsii.Strings(consumerQueueActions...),
+			Resources: &[]*string{queue.QueueArn()},
+		}),
+	}
+	if key != nil {
+		statements = append(statements, awsiam.NewPolicyStatement(&awsiam.PolicyStatementProps{
+			Sid:       jsii.String("DecryptNotifications"),
+			Actions:   jsii.Strings(consumerKeyActions...),
+			Resources: &[]*string{key.KeyArn()},
+		}))
+	}
+	return awsiam.NewManagedPolicy(stack, jsii.String("ConsumerPolicy"), &awsiam.ManagedPolicyProps{
+		Description: jsii.String("What reading the queue of " + StackName(stage) + " needs"),
+		Statements:  &statements,
+	})
+}
+
+// consumerPrincipals returns the stage's consumers outside this account, nil if it
+// names none.
+func consumerPrincipals(stage stages.Stage) *[]awsiam.IPrincipal {
+	if len(stage.ConsumerPrincipals) == 0 {
+		return nil
+	}
+	var principals []awsiam.IPrincipal
+	for _, arn := range stage.ConsumerPrincipals {
+		principals = append(principals, awsiam.NewArnPrincipal(&arn))
+	}
+	return &principals
+}

@@ -1,0 +1,133 @@
+package webhooks
+
+import (
+	"github.com/aws/aws-cdk-go/awscdk/v2"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awsiam"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awskms"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awslambda"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awslogs"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awssecretsmanager"
+	"github.com/aws/jsii-runtime-go"
+
+	"github.com/onepagecrm/nylas-webhooks/infra/stages"
+	"github.com/onepagecrm/nylas-webhooks/lambda/contract"
+)
+
+const (
+	// receiverMemory in MiB buys the CPU for HMAC and gzip of 1 MB bodies; beyond it the
+	// function waits for the network.
+	receiverMemory = 256
+	// receiverTimeout lies between the handler's own 7.5 s and the gateway's 9 s, so that
+	// the handler answers 503 itself, and Lambda ends only what hangs.
+	receiverTimeout = 8
+	// aliasName is what the gateway calls. Rolling back is pointing it at an older version.
+	aliasName = "live"
+)
+
+type receiver struct {
+	function awslambda.Function
+	alias    awslambda.Alias
+	logs     awslogs.LogGroup
+}
+
+func newReceiver(stack awscdk.Stack, stage stages.Stage, builder *Builder, queues queues, secret awssecretsmanager.CfnSecret, key awskms.Key) (receiver, error) {
+	code, err := receiverCode(stack, stage, builder)
+	if err != nil {
+		return receiver{}, err
+	}
+	logs := newLogGroup(stack, stage, "ReceiverLogs")
+	tracing := awslambda.Tracing_DISABLED
+	if stage.Tracing {
+		tracing = awslambda.Tracing_ACTIVE
+	}
+	function := awslambda.NewFunction(stack, jsii.String("Receiver"), &awslambda.FunctionProps{
+		Description:                  jsii.String("Verifies Nylas's signature and hands the notification to SQS"),
+		Runtime:                      awslambda.Runtime_PROVIDED_AL2023(),
+		Architecture:                 lambdaArchitecture(stage.Architecture),
+		Handler:                      jsii.String("bootstrap"),
+		Code:                         code,
+		MemorySize:                   jsii.Number(receiverMemory),
+		Timeout:                      awscdk.Duration_Seconds(jsii.Number(receiverTimeout)),
+		ReservedConcurrentExecutions: reservedConcurrency(stage),
+		Role:                         newReceiverRole(stack, stage, logs, queues, secret, key),
+		Environment: environmentVariables(contract.Config{
+			Stage:     stage.Name,
+			QueueURL:  *queues.queue.QueueUrl(),
+			SecretARN: *secret.AttrId(), // not Ref, which is the name on some engines
+		}),
+		LogGroup:      logs,
+		LoggingFormat: awslambda.LoggingFormat_JSON,
+		Tracing:       tracing,
+		CurrentVersionOptions: &awslambda.VersionOptions{
+			RemovalPolicy: awscdk.RemovalPolicy_RETAIN, // the alias can be pointed back at it
+		},
+	})
+	alias := awslambda.NewAlias(stack, jsii.String("Live"), &awslambda.AliasProps{
+		AliasName:   jsii.String(aliasName),
+		Description: jsii.String("What API Gateway calls"),
+		Version:     function.CurrentVersion(),
+	})
+	return receiver{function: function, alias: alias, logs: logs}, nil
+}
+
+// newReceiverRole returns the role without a way to add to it: what the function may
+// do is what this policy lists, not what some construct granted.
+func newReceiverRole(stack awscdk.Stack, stage stages.Stage, logs awslogs.LogGroup, queues queues, secret awssecretsmanager.CfnSecret, key awskms.Key) awsiam.IRole {
+	allow := func(sid string, resource *string, actions ...string) awsiam.PolicyStatement {
+		return awsiam.NewPolicyStatement(&awsiam.PolicyStatementProps{
+			Sid: &sid, Actions: jsii.Strings(actions...), Resources: &[]*string{resource},
+		})
+	}
+	statements := []awsiam.PolicyStatement{
+		allow("SendNotifications", queues.queue.QueueArn(), "sqs:SendMessage"),
+		allow("ReadSecret", secret.AttrId(), "secretsmanager:GetSecretValue"),
+		allow("WriteLogs", logs.LogGroupArn(), "logs:CreateLogStream", "logs:PutLogEvents"),
+	}
+	if key != nil {
+		// SQS asks for both when a message is sent to an encrypted queue.
+		statements = append(statements, allow("EncryptNotifications", key.KeyArn(), "kms:Decrypt", "kms:GenerateDataKey"))
+	}
+	if stage.Tracing {
+		// These two actions know no resource.
+		statements = append(statements, allow("SendTraces", jsii.String("*"), "xray:PutTelemetryRecords", "xray:PutTraceSegments"))
+	}
+	policy := awsiam.NewManagedPolicy(stack, jsii.String("ReceiverPolicy"), &awsiam.ManagedPolicyProps{
+		Description: jsii.String("What the receiver of " + StackName(stage) + " needs"),
+		Statements:  &statements,
+	})
+	role := awsiam.NewRole(stack, jsii.String("ReceiverRole"), &awsiam.RoleProps{
+		Description:     jsii.String("The receiver of " + StackName(stage)),
+		AssumedBy:       awsiam.NewServicePrincipal(jsii.String("lambda.amazonaws.com"), nil),
+		ManagedPolicies: &[]awsiam.IManagedPolicy{policy},
+	})
+	return role.WithoutPolicyUpdates(nil)
+}
+
+func newLogGroup(stack awscdk.Stack, stage stages.Stage, id string) awslogs.LogGroup {
+	group := awslogs.NewLogGroup(stack, &id, &awslogs.LogGroupProps{RemovalPolicy: removalPolicy(stage)})
+	// By number, which the L2's enumeration of periods would only spell out.
+	group.Node().DefaultChild().(awslogs.CfnLogGroup).SetRetentionInDays(jsii.Number(stage.LogDays))
+	return group
+}
+
+func environmentVariables(config contract.Config) *map[string]*string {
+	variables := make(map[string]*string)
+	for name, value := range config.Vars() {
+		variables[name] = &value
+	}
+	return &variables
+}
+
+func reservedConcurrency(stage stages.Stage) *float64 {
+	if stage.ReservedConcurrency == 0 {
+		return nil
+	}
+	return jsii.Number(stage.ReservedConcurrency)
+}
+
+func lambdaArchitecture(architecture stages.Architecture) awslambda.Architecture {
+	if architecture == stages.AMD64 {
+		return awslambda.Architecture_X86_64()
+	}
+	return awslambda.Architecture_ARM_64()
+}

@@ -1,0 +1,23 @@
+package webhooks
+
+import (
+	"github.com/aws/aws-cdk-go/awscdk/v2"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awssecretsmanager"
+	"github.com/aws/jsii-runtime-go"
+
+	"github.com/onepagecrm/nylas-webhooks/infra/stages"
+)
+
+// newSecret makes an empty secret. Nylas invents its value when the webhook is
+// registered, which needs the endpoint of this stack, so it is stored afterwards.
+// The L1, because the L2 without a value generates one, which verifies nothing.
+//
+// No rotation schedule: Nylas picks the value, so a schedule here would only make
+// every signature fail.
+func newSecret(stack awscdk.Stack, stage stages.Stage) awssecretsmanager.CfnSecret {
+	secret := awssecretsmanager.NewCfnSecret(stack, jsii.String("Secret"), &awssecretsmanager.CfnSecretProps{
+		Description: jsii.String("The webhook secret that Nylas shows once, as a plain string"),
+	})
+	secret.ApplyRemovalPolicy(removalPolicy(stage), nil)
+	return secret
+}

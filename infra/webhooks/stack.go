@@ -1,0 +1,87 @@
+package webhooks
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/aws/aws-cdk-go/awscdk/v2"
+	"github.com/aws/constructs-go/constructs/v10"
+	"github.com/aws/jsii-runtime-go"
+
+	"github.com/onepagecrm/nylas-webhooks/infra/stages"
+)
+
+// StackName returns the name of a stage's stack.
+func StackName(stage stages.Stage) string { return "NylasWebhooks-" + stage.Name }
+
+// NewStack adds the stack of one valid stage to scope. It fails when the function
+// does not compile or the stage switches off an alarm that does not exist.
+func NewStack(scope constructs.Construct, stage stages.Stage, builder *Builder) (awscdk.Stack, error) {
+	name := StackName(stage)
+	stack := awscdk.NewStack(scope, &name, &awscdk.StackProps{
+		Description:           jsii.String(fmt.Sprintf("Nylas webhooks to SQS, stage %s", stage.Name)),
+		Env:                   environment(stage),
+		TerminationProtection: &stage.Protected,
+		// CloudFormation puts a stack's tags on its resources.
+		Tags: &map[string]*string{"Project": jsii.String("nylas-webhooks"), "Stage": &stage.Name},
+	})
+	if err := stage.Deployable(); err != nil {
+		refuseDeployment(stack, err)
+	}
+
+	key := newKey(stack, stage)
+	queues := newQueues(stack, stage, key)
+	secret := newSecret(stack, stage)
+	receiver, err := newReceiver(stack, stage, builder, queues, secret, key)
+	if err != nil {
+		return nil, err
+	}
+	endpoint := newEndpoint(stack, stage, receiver)
+	alarms, err := newAlarms(stack, stage, key, endpoint, receiver, queues)
+	if err != nil {
+		return nil, err
+	}
+	newDashboard(stack, stage, endpoint, receiver, queues, alarms)
+
+	output(stack, "WebhookUrl", "Register this URL at Nylas", endpoint.url())
+	output(stack, "QueueUrl", "Read the notifications here", queues.queue.QueueUrl())
+	output(stack, "QueueArn", "The same queue, for policies and event sources", queues.queue.QueueArn())
+	output(stack, "DeadLetterQueueUrl", "Notifications that were received five times and not deleted", queues.deadLetters.QueueUrl())
+	// Ref, which is the ARN on AWS: every tool takes it as the secret's id.
+	output(stack, "SecretName", "Store the webhook secret here; pass it as --secret-id", secret.Ref())
+	output(stack, "ConsumerPolicyArn", "Attach this policy to whatever reads the queue", queues.consumerPolicy.ManagedPolicyArn())
+	output(stack, "DashboardUrl", "The flow and its alarms", dashboardURL(name))
+	return stack, nil
+}
+
+func environment(stage stages.Stage) *awscdk.Environment {
+	if stage.Account == "" {
+		return nil
+	}
+	return &awscdk.Environment{Account: &stage.Account, Region: &stage.Region}
+}
+
+// refuseDeployment makes CloudFormation itself refuse the template, with our
+// sentence, however it is deployed. Synthesizing stays possible, so that anybody can
+// look at the template of a stage that is not set up yet.
+func refuseDeployment(stack awscdk.Stack, reason error) {
+	awscdk.NewCfnRule(stack, jsii.String("Deployable"), &awscdk.CfnRuleProps{
+		Assertions: &[]*awscdk.CfnRuleAssertion{{
+			Assert:            awscdk.Fn_ConditionEquals(jsii.String("deployable"), jsii.String("not yet")),
+			AssertDescription: jsii.String(strings.ReplaceAll(reason.Error(), "\n", " ")),
+		}},
+	})
+}
+
+func output(stack awscdk.Stack, id, description string, value *string) {
+	awscdk.NewCfnOutput(stack, &id, &awscdk.CfnOutputProps{Description: &description, Value: value})
+}
+
+// removalPolicy is what happens to a resource that holds data when it leaves the
+// stack.
+func removalPolicy(stage stages.Stage) awscdk.RemovalPolicy {
+	if stage.Retain {
+		return awscdk.RemovalPolicy_RETAIN
+	}
+	return awscdk.RemovalPolicy_DESTROY
+}

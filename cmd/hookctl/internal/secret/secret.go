@@ -1,0 +1,117 @@
+// Package secret reads and stores a stage's webhook secret in AWS Secrets Manager,
+// by the rules that the receiver follows: the value is the secret itself, a plain
+// string; the stage's secret starts without a value.
+//
+// hookctl's commands use it. It prints nothing, and no error of it holds a value.
+package secret
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+	"unicode"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
+	"github.com/aws/aws-sdk-go-v2/service/secretsmanager/types"
+
+	"github.com/onepagecrm/nylas-webhooks/notification"
+)
+
+// The labels of the two versions that count.
+// https://docs.aws.amazon.com/secretsmanager/latest/userguide/getting-started.html
+const (
+	labelCurrent  = "AWSCURRENT"
+	labelPrevious = "AWSPREVIOUS"
+)
+
+// API is the part of Secrets Manager that [Store] needs.
+type API interface {
+	GetSecretValue(context.Context, *secretsmanager.GetSecretValueInput, ...func(*secretsmanager.Options)) (*secretsmanager.GetSecretValueOutput, error)
+	PutSecretValue(context.Context, *secretsmanager.PutSecretValueInput, ...func(*secretsmanager.Options)) (*secretsmanager.PutSecretValueOutput, error)
+}
+
+// Store is one stage's secret.
+type Store struct {
+	API  API
+	Name string // or ARN
+}
+
+// Version is one stored value.
+type Version struct {
+	Value   string
+	Created time.Time
+}
+
+// Stored is what a stage's secret holds. A version that is not there, or is empty,
+// is the zero Version.
+type Stored struct {
+	Current, Previous Version
+}
+
+// Values returns the stored values, the current one first.
+func (s Stored) Values() []string {
+	var values []string
+	for _, v := range []Version{s.Current, s.Previous} {
+		if v.Value != "" {
+			values = append(values, v.Value)
+		}
+	}
+	return values
+}
+
+// Read returns the current and the previous version.
+func (s Store) Read(ctx context.Context) (Stored, error) {
+	current, err := s.get(ctx, labelCurrent)
+	if err != nil || current.Value == "" {
+		return Stored{}, err
+	}
+	previous, err := s.get(ctx, labelPrevious)
+	return Stored{Current: current, Previous: previous}, err
+}
+
+// get returns the version with that label, the zero Version where there is none.
+func (s Store) get(ctx context.Context, label string) (Version, error) {
+	answer, err := s.API.GetSecretValue(ctx, &secretsmanager.GetSecretValueInput{SecretId: &s.Name, VersionStage: &label})
+	var none *types.ResourceNotFoundException // also: the secret has no version yet
+	if errors.As(err, &none) {
+		return Version{}, nil
+	}
+	if err != nil {
+		return Version{}, fmt.Errorf("read the stored secret (%s): %w", label, err)
+	}
+	return Version{Value: aws.ToString(answer.SecretString), Created: aws.ToTime(answer.CreatedDate)}, nil
+}
+
+// Put makes value the current version; what was current becomes the previous one.
+// Read first: Secrets Manager makes a new version even of the same value, and the
+// previous secret is forgotten.
+func (s Store) Put(ctx context.Context, value string) error {
+	if err := Check(value); err != nil {
+		return err
+	}
+	_, err := s.API.PutSecretValue(ctx, &secretsmanager.PutSecretValueInput{SecretId: &s.Name, SecretString: &value})
+	if err != nil {
+		return fmt.Errorf("store the secret: %w", err)
+	}
+	return nil
+}
+
+// Check tells why value cannot be a webhook secret; the sentence does not hold it.
+func Check(value string) error {
+	switch {
+	case value == "":
+		return errors.New("the secret is empty")
+	case value == notification.MockSecret:
+		return errors.New("this is the public constant with which Nylas signs the events of its test button; anybody can sign with it. Store the webhook_secret that Nylas gave when the webhook was created")
+	case strings.ContainsFunc(value, func(r rune) bool { return unicode.IsSpace(r) || !unicode.IsPrint(r) }):
+		return errors.New("the secret has a blank or a character that cannot be seen in it, which no Nylas secret has; copy it again")
+	}
+	return nil
+}
+
+// Random returns a new secret, for a stage that no real Nylas sends to.
+func Random() string { return rand.Text() }

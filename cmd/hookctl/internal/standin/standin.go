@@ -1,0 +1,202 @@
+// Package standin stands in for a deployed stage in hookctl's unit tests: the parts
+// of AWS that hookctl calls, by their real protocols, and a webhook that answers as
+// the status contract says. Everything listens on one loopback port.
+//
+// Only tests import it. It checks no permissions and no request signatures; the
+// end-to-end tests do that on the engine.
+package standin
+
+import (
+	"crypto/md5" //nolint:gosec // SQS's protocol has it
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/onepagecrm/nylas-webhooks/notification"
+)
+
+// Stage is one stand-in. Set fields before the first request.
+type Stage struct {
+	Server *httptest.Server
+	// Webhook answers at /nylas; [Stage.Receive] when nil.
+	Webhook http.HandlerFunc
+	// Refuse maps an AWS action ("DescribeStacks", "ReceiveMessage", ...) to the
+	// error code that it is answered with.
+	Refuse map[string]string
+	// Stacks are the outputs by stack name; New fills in NylasWebhooks-local.
+	Stacks map[string]map[string]string
+
+	mu       sync.Mutex
+	versions []version // of the secret, oldest first
+	queue    []message
+	posts    [][]byte
+	handles  int
+	// Deleted and GivenBack count messages.
+	Deleted, GivenBack int
+}
+
+type version struct {
+	id, value string
+	created   time.Time
+	labels    map[string]bool
+}
+
+type message struct {
+	wire   notification.Wire
+	handle string // "" while visible
+}
+
+// New starts a stand-in for stage local, points the AWS settings of this test's
+// environment at it, and ends it with the test.
+func New(t *testing.T) *Stage {
+	s := &Stage{Refuse: map[string]string{}}
+	mux := http.NewServeMux()
+	mux.HandleFunc("/nylas", func(w http.ResponseWriter, r *http.Request) {
+		if s.Webhook != nil {
+			s.Webhook(w, r)
+			return
+		}
+		s.Receive(w, r)
+	})
+	mux.HandleFunc("POST /{$}", s.aws)
+	s.Server = httptest.NewServer(mux)
+	t.Cleanup(s.Server.Close)
+	s.Stacks = map[string]map[string]string{"NylasWebhooks-local": {
+		"WebhookUrl": s.Server.URL + "/nylas", "QueueUrl": s.Server.URL + "/000000000000/queue",
+		"QueueArn": "arn:aws:sqs:us-east-1:000000000000:queue", "DeadLetterQueueUrl": s.Server.URL + "/000000000000/dead",
+		"SecretName": "secret", "ConsumerPolicyArn": "arn:aws:iam::000000000000:policy/consumer", "DashboardUrl": "https://example.com/dashboard",
+	}}
+	for name, value := range map[string]string{
+		"AWS_ENDPOINT_URL": s.Server.URL, "AWS_REGION": "us-east-1",
+		"AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test", "AWS_SESSION_TOKEN": "", "AWS_PROFILE": "",
+		"AWS_CONFIG_FILE": "/dev/null", "AWS_SHARED_CREDENTIALS_FILE": "/dev/null", "AWS_EC2_METADATA_DISABLED": "true",
+		"AWS_MAX_ATTEMPTS": "1",
+	} {
+		t.Setenv(name, value)
+	}
+	return s
+}
+
+// Receive is a webhook that follows the status contract, without its rate limits.
+func (s *Stage) Receive(w http.ResponseWriter, r *http.Request) {
+	if r.Method == http.MethodGet {
+		_, _ = fmt.Fprint(w, r.URL.Query().Get("challenge"))
+		return
+	}
+	body, err := readAll(r)
+	if err != nil {
+		w.WriteHeader(http.StatusServiceUnavailable)
+		return
+	}
+	s.mu.Lock()
+	s.posts = append(s.posts, body)
+	s.mu.Unlock()
+	signature, err := notification.ParseSignature(r.Header.Get(notification.SignatureHeader))
+	switch {
+	case err != nil, signature.Verify(body, notification.MockSecret) == nil:
+		w.WriteHeader(http.StatusUnauthorized)
+	case signature.Verify(body, s.Secrets()...) != nil:
+		w.WriteHeader(http.StatusServiceUnavailable)
+	default:
+		s.Enqueue(body, signature, "request-1")
+	}
+}
+
+// Enqueue puts a notification on the queue as the receiver does.
+func (s *Stage) Enqueue(body []byte, signature notification.Signature, requestID string) {
+	var e struct {
+		ID   string `json:"id"`
+		Type string `json:"type"`
+		Data struct {
+			GrantID string `json:"grant_id"`
+			Object  struct {
+				GrantID string `json:"grant_id"`
+			} `json:"object"`
+		} `json:"data"`
+	}
+	_ = json.Unmarshal(body, &e) // what is no JSON has no envelope
+	grant := e.Data.GrantID
+	if grant == "" {
+		grant = e.Data.Object.GrantID
+	}
+	wire, err := notification.Notification{
+		Body: body, ID: e.ID, Type: e.Type, GrantID: grant, Attempt: 1,
+		ReceivedAt: time.Now(), Signature: signature, RequestID: requestID,
+	}.Encode()
+	if err != nil {
+		panic(err)
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.queue = append(s.queue, message{wire: wire})
+}
+
+// Posts returns the bodies of all POSTs to the webhook.
+func (s *Stage) Posts() [][]byte {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.posts
+}
+
+// Queued is how many messages are on the queue, hidden ones included.
+func (s *Stage) Queued() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return len(s.queue)
+}
+
+func (s *Stage) aws(w http.ResponseWriter, r *http.Request) {
+	body, err := readAll(r)
+	if err != nil {
+		panic(err)
+	}
+	target := r.Header.Get("X-Amz-Target")
+	if target == "" {
+		s.cloudFormation(w, string(body))
+		return
+	}
+	_, action, _ := strings.Cut(target, ".")
+	if code := s.Refuse[action]; code != "" {
+		refuse(w, code, "refused by the test")
+		return
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var answer any
+	switch action {
+	case "ReceiveMessage":
+		answer = s.receiveMessage()
+	case "DeleteMessageBatch":
+		answer = s.deleteBatch(body)
+	case "ChangeMessageVisibilityBatch":
+		answer = s.visibilityBatch(body)
+	default:
+		s.secretsManager(w, action, body)
+		return
+	}
+	reply(w, answer)
+}
+
+func reply(w http.ResponseWriter, answer any) {
+	w.Header().Set("Content-Type", "application/x-amz-json-1.1")
+	if err := json.NewEncoder(w).Encode(answer); err != nil {
+		panic(err)
+	}
+}
+
+func refuse(w http.ResponseWriter, code, message string) {
+	w.Header().Set("Content-Type", "application/x-amz-json-1.1")
+	w.WriteHeader(http.StatusBadRequest)
+	_, _ = fmt.Fprintf(w, `{"__type":%q,"message":%q}`, code, message)
+}
+
+func md5hex(text string) string {
+	sum := md5.Sum([]byte(text)) //nolint:gosec // SQS's protocol has it
+	return hex.EncodeToString(sum[:])
+}

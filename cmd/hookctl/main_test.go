@@ -1,0 +1,106 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"io"
+	"net/http"
+	"strings"
+	"testing"
+
+	"github.com/onepagecrm/nylas-webhooks/cmd/hookctl/internal/standin"
+)
+
+// hookctl runs the program in this process and returns what it printed.
+func hookctl(t *testing.T, stdin string, args ...string) (code int, stdout, stderr string) {
+	t.Helper()
+	var out, errs bytes.Buffer
+	code = run(t.Context(), args, strings.NewReader(stdin), &out, &errs)
+	return code, out.String(), errs.String()
+}
+
+func TestExitCodesAndSentences(t *testing.T) {
+	for _, test := range []struct {
+		name   string
+		change func(*testing.T, *standin.Stage)
+		args   string
+		code   int
+		stderr []string
+	}{
+		{"unknown command", nil, "nonsense", exitUsage, []string{`unknown command "nonsense"`}},
+		{"unknown flag", nil, "demo --nonsense", exitUsage, []string{"unknown flag", "hookctl demo --help"}},
+		{"an argument too many", nil, "demo more", exitUsage, []string{"hookctl demo --help"}},
+		{"no stage", nil, "demo", exitUsage, []string{"--stage is missing"}},
+		{"demo against a real stage", nil, "demo --stage prod", exitUsage, []string{"--stage local only"}},
+		{"demo without the engine", func(t *testing.T, _ *standin.Stage) { t.Setenv("AWS_ENDPOINT_URL", "") },
+			"demo --stage local", exitUsage, []string{"AWS_ENDPOINT_URL is not set", "make run"}},
+		{"no region", func(t *testing.T, _ *standin.Stage) { t.Setenv("AWS_REGION", ""); t.Setenv("AWS_DEFAULT_REGION", "") },
+			"demo --stage local", exitFailed, []string{"AWS_REGION"}},
+		{"no credentials", func(t *testing.T, _ *standin.Stage) {
+			t.Setenv("AWS_ACCESS_KEY_ID", "")
+			t.Setenv("AWS_SECRET_ACCESS_KEY", "")
+		}, "demo --stage local", exitFailed, []string{"no AWS credentials", "AWS_PROFILE"}},
+		{"credentials nobody knows", func(_ *testing.T, s *standin.Stage) { s.Refuse["DescribeStacks"] = "InvalidClientTokenId" },
+			"demo --stage local", exitFailed, []string{"does not know these credentials"}},
+		{"expired credentials", func(_ *testing.T, s *standin.Stage) { s.Refuse["DescribeStacks"] = "ExpiredToken" },
+			"demo --stage local", exitFailed, []string{"expired", "Sign in"}},
+		{"no permission", func(_ *testing.T, s *standin.Stage) { s.Refuse["DescribeStacks"] = "AccessDenied" },
+			"demo --stage local", exitFailed, []string{"lack a permission", "DescribeStacks"}},
+		{"no permission for the secret", func(_ *testing.T, s *standin.Stage) { s.Refuse["GetSecretValue"] = "AccessDeniedException" },
+			"demo --stage local", exitFailed, []string{"lack a permission", "read the stored secret"}},
+		{"not deployed", func(_ *testing.T, s *standin.Stage) { s.Stacks = nil },
+			"demo --stage local", exitFailed, []string{`stage "local" is not deployed`, "make run"}},
+		{"another stage deployed", func(_ *testing.T, s *standin.Stage) {
+			s.Stacks = map[string]map[string]string{"NylasWebhooks-dev": {"WebhookUrl": "x"}, "NylasWebhooks-account": {}}
+		}, "demo --stage local", exitFailed, []string{"deployed here: dev."}},
+		{"half deployed", func(_ *testing.T, s *standin.Stage) { delete(s.Stacks["NylasWebhooks-local"], "QueueUrl") },
+			"demo --stage local", exitFailed, []string{"no output QueueUrl", "CREATE_COMPLETE"}},
+		{"engine not running", func(_ *testing.T, s *standin.Stage) { s.Server.Close() },
+			"demo --stage local", exitFailed, []string{"nothing answers at", "make run"}},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			stage := standin.New(t)
+			if test.change != nil {
+				test.change(t, stage)
+			}
+			code, stdout, stderr := hookctl(t, "", strings.Fields(test.args)...)
+			if code != test.code {
+				t.Errorf("exit code %d, want %d", code, test.code)
+			}
+			for _, want := range test.stderr {
+				if !strings.Contains(stderr, want) {
+					t.Errorf("standard error lacks %q:\n%s", want, stderr)
+				}
+			}
+			if strings.Contains(stdout, "reached the queue") {
+				t.Errorf("printed a result:\n%s", stdout)
+			}
+			if len(stage.Posts()) != 0 && test.code == exitUsage {
+				t.Error("something was sent although the command was given wrongly")
+			}
+		})
+	}
+}
+
+func TestInterrupted(t *testing.T) {
+	stage := standin.New(t)
+	ctx, cancel := context.WithCancel(t.Context())
+	stage.Webhook = func(http.ResponseWriter, *http.Request) { cancel() }
+	var errs bytes.Buffer
+	if code := run(ctx, []string{"demo", "--stage", "local"}, strings.NewReader(""), io.Discard, &errs); code != exitInterrupted {
+		t.Errorf("exit code %d, want %d\n%s", code, exitInterrupted, errs.String())
+	}
+}
+
+func TestHelpAndCompletion(t *testing.T) {
+	for _, args := range []string{"", "--help", "demo --help", "completion bash"} {
+		code, stdout, stderr := hookctl(t, "", strings.Fields(args)...)
+		if code != exitOK || stdout == "" || stderr != "" {
+			t.Errorf("hookctl %s: exit code %d, %d bytes, stderr %q", args, code, len(stdout), stderr)
+		}
+	}
+	_, stdout, _ := hookctl(t, "", "__complete", "demo", "--stage", "")
+	if !strings.Contains(stdout, "local\n") || !strings.Contains(stdout, "prod\n") {
+		t.Errorf("completion of --stage offers %q", stdout)
+	}
+}

@@ -1,0 +1,125 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/cloudformation"
+	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
+	"github.com/spf13/cobra"
+
+	"github.com/onepagecrm/nylas-webhooks/cmd/hookctl/internal/deployment"
+	"github.com/onepagecrm/nylas-webhooks/cmd/hookctl/internal/secret"
+)
+
+type streams struct {
+	in       io.Reader
+	out, err io.Writer
+}
+
+// stderrf tells the person at the keyboard something; it is not data.
+func (s streams) stderrf(format string, args ...any) { fmt.Fprintf(s.err, format+"\n", args...) }
+
+// json prints data for programs.
+func (s streams) json(data any) error {
+	encoder := json.NewEncoder(s.out)
+	encoder.SetIndent("", "  ")
+	encoder.SetEscapeHTML(false)
+	return encoder.Encode(data)
+}
+
+func newRoot(s streams) *cobra.Command {
+	root := &cobra.Command{
+		Use:   "hookctl",
+		Short: "Send to, check and look after the Nylas webhook front door",
+		Long: `hookctl works on one deployed stage of the webhook front door. It finds the stage
+by the outputs of its CloudFormation stack, with the usual AWS settings
+(AWS_PROFILE, AWS_REGION, ...). For the local engine: eval "$(make -s env)".
+
+Data goes to standard output, everything else to standard error.
+
+Exit codes:
+    0  done, and everything is as it should be
+    1  done, and the answer is no: not verified, not accepted, not all arrived
+    2  the command was given wrongly; nothing was done
+    3  it could not be done: no credentials, no permission, not deployed, no network
+  130  interrupted`,
+		SilenceUsage:  true,
+		SilenceErrors: true,
+		Args:          cobra.NoArgs,
+		RunE:          func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+	}
+	root.SetIn(s.in)
+	root.SetOut(s.out)
+	root.SetErr(s.err)
+	root.AddCommand(newDemo(s))
+	usageErrors(root)
+	return root
+}
+
+// usageErrors marks what cobra itself refuses (flags, arguments, unknown commands)
+// as given wrongly, for every command.
+func usageErrors(cmd *cobra.Command) {
+	cmd.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
+		return usagef("%w. See: %s --help", err, cmd.CommandPath())
+	})
+	if args := cmd.Args; args != nil {
+		cmd.Args = func(cmd *cobra.Command, given []string) error {
+			if err := args(cmd, given); err != nil {
+				return usagef("%w. See: %s --help", err, cmd.CommandPath())
+			}
+			return nil
+		}
+	}
+	for _, child := range cmd.Commands() {
+		usageErrors(child)
+	}
+}
+
+// target are the flags of every command that works on a stage.
+type target struct {
+	stage string
+	json  bool
+}
+
+func (t *target) flags(cmd *cobra.Command) {
+	t.stageFlag(cmd)
+	cmd.Flags().BoolVar(&t.json, "json", false, "print the data as JSON")
+}
+
+func (t *target) stageFlag(cmd *cobra.Command) {
+	cmd.Flags().StringVar(&t.stage, "stage", "", "the stage to work on: local, dev, staging, prod (required)")
+	// Not MarkFlagRequired: its error cannot be told from other failures.
+	cmd.PreRunE = func(cmd *cobra.Command, _ []string) error {
+		if t.stage == "" {
+			return usagef("--stage is missing. Give local, dev, staging or prod")
+		}
+		return nil
+	}
+	// The error is for a flag that is not there.
+	_ = cmd.RegisterFlagCompletionFunc("stage", cobra.FixedCompletions(
+		[]string{"local", "dev", "staging", "prod"}, cobra.ShellCompDirectiveNoFileComp))
+}
+
+// found is a stage that is there, and how to talk to AWS about it.
+type found struct {
+	deployment.Deployment
+	aws aws.Config
+}
+
+func (t *target) find(ctx context.Context) (found, error) {
+	cfg, err := deployment.Connect(ctx)
+	if err != nil {
+		return found{}, err
+	}
+	d, err := deployment.Find(ctx, cloudformation.NewFromConfig(cfg), t.stage)
+	return found{d, cfg}, err
+}
+
+// secrets is the stage's webhook secret.
+func (f found) secrets() secret.Store {
+	return secret.Store{API: secretsmanager.NewFromConfig(f.aws), Name: f.SecretName}
+}

@@ -16,6 +16,7 @@ import botocore.exceptions
 
 PREFIX = "NylasWebhooks-"
 ACCOUNT = "account"  # the stack that is no stage: API Gateway's logging role
+LOCAL = "local"  # the stage on the local engine, which writes no access logs
 
 
 class Problem(Exception):
@@ -47,7 +48,7 @@ def check(name, stacks):
     """Raise a Problem when name must not be deployed with the credentials at hand."""
     if PREFIX + name not in stacks:
         known = ", ".join(sorted(stack.removeprefix(PREFIX) for stack in stacks))
-        said = f"there is no stage {name!r}" if name else "which stage? Say STAGE=..."
+        said = f"there is no stage {name!r}" if name else "no stage is named (STAGE=dev)"
         raise Problem(f"{said}. There are: {known}.")
     account, region, protected = stacks[PREFIX + name]
     if protected and not (account and region):
@@ -60,7 +61,8 @@ def check(name, stacks):
     mine = caller(session, region)
     if account and account != mine:
         raise Problem(f"{name} belongs to account {account}; these credentials are of account {mine}. Set AWS_PROFILE to a profile of {account}.")
-    logging_role(session, name, mine, region)
+    if name != LOCAL:
+        logging_role(session, name, mine, region)
     print(f"deploy: {PREFIX}{name} in account {mine}, region {region}")
 
 

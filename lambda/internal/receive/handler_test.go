@@ -1,0 +1,379 @@
+package receive
+
+import (
+	"bytes"
+	"context"
+	"encoding/base64"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"maps"
+	"net/url"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/aws/aws-lambda-go/events"
+
+	"github.com/onepagecrm/nylas-webhooks/lambda/contract"
+	"github.com/onepagecrm/nylas-webhooks/lambda/internal/secretstore"
+	"github.com/onepagecrm/nylas-webhooks/notification"
+	"github.com/onepagecrm/nylas-webhooks/notification/samples"
+)
+
+const secret = "41dD3-nXTUfebYuk81Gr"
+
+// fakeSecrets has the keys that are cached, and those that another read would find.
+type fakeSecrets struct {
+	keys, rotated []string
+	err           error
+	refreshes     int
+}
+
+func (f *fakeSecrets) Keys(context.Context) ([]string, error) { return f.keys, f.err }
+func (f *fakeSecrets) Refresh(context.Context) ([]string, error) {
+	f.refreshes++
+	if f.rotated != nil {
+		f.keys = f.rotated
+	}
+	return f.keys, f.err
+}
+
+// fakeQueue keeps what was sent.
+type fakeQueue struct {
+	sent []notification.Wire
+	send func(ctx context.Context) error
+}
+
+func (f *fakeQueue) Send(ctx context.Context, w notification.Wire) error {
+	if f.send != nil {
+		if err := f.send(ctx); err != nil {
+			return err
+		}
+	}
+	f.sent = append(f.sent, w)
+	return nil
+}
+
+// bench is a Handler and what it works with.
+type bench struct {
+	t       *testing.T
+	secrets *fakeSecrets
+	queue   *fakeQueue
+	log     bytes.Buffer
+	handler *Handler
+}
+
+var clock = time.Date(2026, 11, 24, 20, 30, 0, 123e6, time.UTC)
+
+func newBench(t *testing.T) *bench {
+	b := &bench{t: t, secrets: &fakeSecrets{keys: []string{secret}}, queue: &fakeQueue{}}
+	b.handler = New(b.secrets, b.queue, "prod", &b.log, func() time.Time { return clock })
+	return b
+}
+
+// do sends an event as API Gateway writes it (aws-lambda-go's own type) and returns
+// the answer.
+func (b *bench) do(e events.APIGatewayProxyRequest) events.APIGatewayProxyResponse {
+	b.t.Helper()
+	payload, err := json.Marshal(e)
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	return b.invoke(payload)
+}
+
+func (b *bench) invoke(payload []byte) events.APIGatewayProxyResponse {
+	b.t.Helper()
+	b.log.Reset()
+	answer, err := b.handler.Invoke(b.t.Context(), payload)
+	if err != nil {
+		b.t.Fatalf("Invoke returned an error, which API Gateway answers with 502: %v", err)
+	}
+	var r events.APIGatewayProxyResponse
+	d := json.NewDecoder(bytes.NewReader(answer))
+	d.DisallowUnknownFields() // API Gateway answers 502 to a member that it does not know
+	if err := d.Decode(&r); err != nil {
+		b.t.Fatalf("the answer %q is not API Gateway's: %v", answer, err)
+	}
+	return r
+}
+
+// line returns the one log line of the last request.
+func (b *bench) line() map[string]any {
+	b.t.Helper()
+	if n := bytes.Count(b.log.Bytes(), []byte("\n")); n != 1 {
+		b.t.Fatalf("%d log lines, want 1:\n%s", n, b.log.Bytes())
+	}
+	var line map[string]any
+	if err := json.Unmarshal(b.log.Bytes(), &line); err != nil {
+		b.t.Fatalf("log line is not JSON: %v", err)
+	}
+	return line
+}
+
+// post is a signed POST as API Gateway hands it on with binaryMediaTypes */*.
+func post(body []byte, key string) events.APIGatewayProxyRequest {
+	return signed(body, notification.Sign(key, body).String())
+}
+
+func signed(body []byte, signature string) events.APIGatewayProxyRequest {
+	headers := map[string]string{"Content-Type": "application/json", "x-nylas-signature": signature}
+	e := events.APIGatewayProxyRequest{
+		HTTPMethod: "POST", Path: "/nylas", Headers: headers, MultiValueHeaders: map[string][]string{},
+		Body: base64.StdEncoding.EncodeToString(body), IsBase64Encoded: true,
+		RequestContext: events.APIGatewayProxyRequestContext{RequestID: "request-1"},
+	}
+	for name, value := range headers {
+		e.MultiValueHeaders[name] = []string{value}
+	}
+	return e
+}
+
+func get(query url.Values) events.APIGatewayProxyRequest {
+	e := events.APIGatewayProxyRequest{HTTPMethod: "GET", Path: "/nylas", MultiValueQueryStringParameters: query, QueryStringParameters: map[string]string{}}
+	for name, values := range query {
+		e.QueryStringParameters[name] = values[len(values)-1]
+	}
+	return e
+}
+
+var body = []byte(`{"specversion":"1.0","type":"message.created","id":"n1","webhook_delivery_attempt":2,"data":{"object":{"grant_id":"g1","subject":"S"}}}`)
+
+// The whole status contract of docs/architecture.md, as far as the function answers.
+func TestStatusContract(t *testing.T) {
+	unavailable := errors.New("Secrets Manager: timeout")
+	tests := []struct {
+		name   string
+		event  events.APIGatewayProxyRequest
+		setup  func(*bench)
+		status int
+		metric contract.Metric
+		reason contract.Reason
+		sent   int
+	}{
+		{name: "challenge", event: get(url.Values{"challenge": {"abc"}}), status: 200, metric: contract.Challenged},
+		{name: "challenge without secret and queue", event: get(url.Values{"challenge": {"abc"}}), setup: func(b *bench) {
+			b.handler.secrets, b.handler.queue = nil, nil
+		}, status: 200, metric: contract.Challenged},
+		{name: "no challenge", event: get(nil), status: 400, metric: contract.Refused, reason: contract.ReasonNoChallenge},
+		{name: "empty challenge", event: get(url.Values{"challenge": {""}}), status: 400, metric: contract.Refused, reason: contract.ReasonNoChallenge},
+		{name: "long challenge", event: get(url.Values{"challenge": {strings.Repeat("a", 1025)}}), status: 400, metric: contract.Refused, reason: contract.ReasonBadChallenge},
+		{name: "two challenges", event: get(url.Values{"challenge": {"a", "b"}}), status: 400, metric: contract.Refused, reason: contract.ReasonBadChallenge},
+		{name: "other method", event: events.APIGatewayProxyRequest{HTTPMethod: "PUT"}, status: 400, metric: contract.Refused, reason: contract.ReasonBadMethod},
+
+		{name: "accepted", event: post(body, secret), status: 200, metric: contract.Accepted, sent: 1},
+		{name: "accepted, rotated", event: post(body, "new"), setup: func(b *bench) { b.secrets.rotated = []string{"new", secret} }, status: 200, metric: contract.Accepted, sent: 1},
+		{name: "accepted, previous secret", event: post(body, secret), setup: func(b *bench) { b.secrets.keys = []string{"new", secret} }, status: 200, metric: contract.Accepted, sent: 1},
+		{name: "accepted, Secrets Manager down", event: post(body, secret), setup: func(b *bench) { b.secrets.err = unavailable }, status: 200, metric: contract.Accepted, sent: 1},
+
+		{name: "no signature", event: signed(body, ""), status: 401, metric: contract.Refused, reason: contract.ReasonNoSignature},
+		{name: "malformed signature", event: signed(body, "abc"), status: 401, metric: contract.Refused, reason: contract.ReasonMalformedSignature},
+		{name: "test event", event: post(body, notification.MockSecret), status: 401, metric: contract.TestEvent, reason: contract.ReasonTestEvent},
+		{name: "test event before a secret is stored", event: post(body, notification.MockSecret), setup: func(b *bench) {
+			b.secrets.keys, b.secrets.err = nil, secretstore.ErrNotStored
+		}, status: 401, metric: contract.TestEvent, reason: contract.ReasonTestEvent},
+
+		{name: "mismatch", event: post(body, "other"), status: 503, metric: contract.Mismatch, reason: contract.ReasonMismatch},
+		{name: "mismatch, Secrets Manager down", event: post(body, "other"), setup: func(b *bench) { b.secrets.err = unavailable }, status: 503, metric: contract.Mismatch, reason: contract.ReasonMismatch},
+		{name: "compressed delivery, unpacked on the way", event: compressed(body, secret), status: 503, metric: contract.CompressedDelivery, reason: contract.ReasonCompressedDelivery},
+		{name: "no secret", event: post(body, secret), setup: func(b *bench) {
+			b.secrets.keys, b.secrets.err = nil, fmt.Errorf("read secret: %w", secretstore.ErrNotStored)
+		}, status: 503, metric: contract.NoSecret, reason: contract.ReasonNoSecret},
+		{name: "secret unavailable", event: post(body, secret), setup: func(b *bench) {
+			b.secrets.keys, b.secrets.err = nil, unavailable
+		}, status: 503, metric: contract.SecretUnavailable, reason: contract.ReasonSecretUnavailable},
+
+		{name: "SQS fails", event: post(body, secret), setup: func(b *bench) {
+			b.queue.send = func(context.Context) error { return errors.New("send to queue: 503") }
+		}, status: 503, metric: contract.SendFailed, reason: contract.ReasonSendFailed},
+		{name: "panic", event: post(body, secret), setup: func(b *bench) {
+			b.queue.send = func(context.Context) error { panic("a body with an address") }
+		}, status: 503, metric: contract.Faulted, reason: contract.ReasonPanic},
+		{name: "panic of the runtime", event: post(body, secret), setup: func(b *bench) { b.handler.queue = nil }, status: 503, metric: contract.Faulted, reason: contract.ReasonPanic},
+	}
+	seen := make(map[outcome]bool)
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			b := newBench(t)
+			if tt.setup != nil {
+				tt.setup(b)
+			}
+			r := b.do(tt.event)
+			line := b.line()
+			if r.StatusCode != tt.status || line["outcome"] != string(tt.metric) || line["reason"] != string(tt.reason) {
+				t.Errorf("answered %d, logged %v %v; want %d, %v %v", r.StatusCode, line["outcome"], line["reason"], tt.status, tt.metric, tt.reason)
+			}
+			if line["status"] != float64(tt.status) || line[string(tt.metric)] != 1.0 {
+				t.Errorf("the log line says status %v and %v = %v", line["status"], tt.metric, line[string(tt.metric)])
+			}
+			if len(b.queue.sent) != tt.sent {
+				t.Errorf("%d messages sent, want %d", len(b.queue.sent), tt.sent)
+			}
+			if r.StatusCode != 200 && r.Body != "" {
+				t.Errorf("the refusal says %q to a stranger", r.Body)
+			}
+			seen[outcome{tt.reason, tt.metric, tt.status}] = true
+		})
+	}
+	for _, o := range []outcome{challenged, accepted, noChallenge, badChallenge, badMethod, noSignature, malformedSignature, testEvent, mismatch, compressedDelivery, noSecret, secretUnavailable, sendFailed, panicked} {
+		if !seen[o] {
+			t.Errorf("no row for %v", o)
+		}
+	}
+}
+
+func compressed(body []byte, key string) events.APIGatewayProxyRequest {
+	e := signed(body, notification.Sign(key, append([]byte{0x1f, 0x8b}, body...)).String())
+	e.Headers["content-encoding"] = "gzip"
+	return e
+}
+
+// Where a body is still compressed (another gateway, or none), it verifies.
+func TestCompressedBodyThatWasNotUnpacked(t *testing.T) {
+	b := newBench(t)
+	s := samples.Compressed()
+	b.secrets.keys = []string{samples.Secret}
+	e := signed(s.Body, s.Signature)
+	e.Headers["Content-Encoding"] = "gzip"
+	if r := b.do(e); r.StatusCode != 200 {
+		t.Fatalf("answered %d", r.StatusCode)
+	}
+	if got := received(t, b.queue.sent[0]).Body; !bytes.Equal(got, s.Body) {
+		t.Error("the queue has other bytes than were signed")
+	}
+}
+
+// received reads a message as a consumer would.
+func received(t *testing.T, w notification.Wire) notification.Notification {
+	t.Helper()
+	values := make(map[string]string)
+	for name, a := range w.Attributes {
+		values[name] = a.Value
+	}
+	n, err := notification.Decode(w.Body, values)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return n
+}
+
+func TestSamplesReachTheQueue(t *testing.T) {
+	b := newBench(t)
+	b.secrets.keys = []string{samples.Secret}
+	for _, s := range samples.All() {
+		b.queue.sent = nil
+		if r := b.do(signed(s.Body, s.Signature)); r.StatusCode != 200 || r.Body != "" {
+			t.Errorf("%s: answered %d %q", s.Name, r.StatusCode, r.Body)
+			continue
+		}
+		var want struct {
+			ID      string
+			Type    string
+			Attempt int `json:"webhook_delivery_attempt"`
+			Data    struct {
+				GrantID string `json:"grant_id"`
+				Object  struct {
+					GrantID string `json:"grant_id"`
+				}
+			}
+		}
+		if err := json.Unmarshal(s.Body, &want); err != nil {
+			t.Fatal(err)
+		}
+		grant := want.Data.GrantID + want.Data.Object.GrantID
+		if want.Data.GrantID == want.Data.Object.GrantID {
+			grant = want.Data.GrantID
+		}
+		n := received(t, b.queue.sent[0])
+		if !bytes.Equal(n.Body, s.Body) || n.ID != want.ID || n.Type != want.Type || n.Attempt != want.Attempt || n.GrantID != grant ||
+			n.Signature.String() != s.Signature || n.RequestID != "request-1" || !n.ReceivedAt.Equal(clock) || n.ID == "" || n.GrantID == "" {
+			t.Errorf("%s: received %+v", s.Name, n)
+		}
+	}
+}
+
+func TestChallengeIsEchoedExactly(t *testing.T) {
+	for _, challenge := range []string{
+		"abc", `"quoted"`, "<script>alert(1)</script>", "a b+c&d=e%20", "żółć ☕", strings.Repeat("ü", 1024), "\r\nSet-Cookie: a=b", " ", "\x00",
+	} {
+		b := newBench(t)
+		r := b.do(get(url.Values{"challenge": {challenge}}))
+		want := map[string]string{"Content-Type": "text/plain; charset=utf-8", "X-Content-Type-Options": "nosniff", "Cache-Control": "no-store"}
+		if r.StatusCode != 200 || r.Body != challenge || r.IsBase64Encoded || !maps.Equal(r.Headers, want) {
+			t.Errorf("%q: answered %d %q %v", challenge, r.StatusCode, r.Body, r.Headers)
+		}
+	}
+	b := newBench(t)
+	if r := b.do(get(url.Values{"challenge": {"twice", "twice"}})); r.StatusCode != 200 || r.Body != "twice" {
+		t.Errorf("the same challenge twice: answered %d %q", r.StatusCode, r.Body)
+	}
+}
+
+// What a signature may look like, and what costs a read of the secret.
+func TestSignatureHeader(t *testing.T) {
+	good := notification.Sign(secret, body).String()
+	other := notification.Sign("other", body).String()
+	tests := []struct {
+		name    string
+		headers map[string]string
+		multi   map[string][]string
+		status  int
+	}{
+		{"lower case", map[string]string{"x-nylas-signature": good}, nil, 200},
+		{"as documented", map[string]string{"X-Nylas-Signature": good}, nil, 200},
+		{"upper case", map[string]string{"X-NYLAS-SIGNATURE": strings.ToUpper(good)}, nil, 200},
+		{"only in multiValueHeaders", nil, map[string][]string{"X-nylas-Signature": {good}}, 200},
+		{"prefix and blanks", map[string]string{"x-nylas-signature": "  sha256=" + good + " "}, nil, 200},
+		{"twice the same", map[string]string{"x-nylas-signature": good}, map[string][]string{"x-nylas-signature": {good, good}}, 200},
+		{"joined by a proxy", map[string]string{"x-nylas-signature": other + ", " + good}, nil, 200},
+		{"two different, the second is good", nil, map[string][]string{"x-nylas-signature": {other, good}}, 200},
+		{"a malformed one beside it", nil, map[string][]string{"x-nylas-signature": {"abc", good}}, 200},
+		{"two wrong ones", nil, map[string][]string{"x-nylas-signature": {other, strings.Repeat("0", 64)}}, 503},
+		{"63 digits", map[string]string{"x-nylas-signature": good[:63]}, nil, 401},
+		{"base64", map[string]string{"x-nylas-signature": base64.StdEncoding.EncodeToString([]byte(good[:32]))}, nil, 401},
+		{"empty", map[string]string{"x-nylas-signature": " "}, nil, 401},
+		{"null headers", nil, nil, 401},
+		{"another header", map[string]string{"x-nylas-signatures": good}, nil, 401},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			b := newBench(t)
+			e := post(body, secret)
+			e.Headers, e.MultiValueHeaders = tt.headers, tt.multi
+			if tt.status == 401 {
+				b.handler.secrets = nil // a read would panic
+			}
+			if r := b.do(e); r.StatusCode != tt.status {
+				t.Errorf("answered %d, want %d", r.StatusCode, tt.status)
+			}
+		})
+	}
+}
+
+func TestMismatchRefreshesOnce(t *testing.T) {
+	b := newBench(t)
+	b.do(post(body, "other"))
+	if b.secrets.refreshes != 1 {
+		t.Errorf("%d refreshes, want 1", b.secrets.refreshes)
+	}
+	b.do(post(body, secret))
+	b.do(post(body, notification.MockSecret))
+	if b.secrets.refreshes != 1 {
+		t.Errorf("%d refreshes, want no further one for a good signature or a test event", b.secrets.refreshes)
+	}
+}
+
+func TestDeadline(t *testing.T) {
+	b := newBench(t)
+	var left time.Duration
+	b.queue.send = func(ctx context.Context) error {
+		deadline, _ := ctx.Deadline()
+		left = time.Until(deadline)
+		return nil
+	}
+	b.do(post(body, secret))
+	if left > 7500*time.Millisecond || left < 6*time.Second {
+		t.Errorf("the handler has %v, want 7.5 s", left)
+	}
+}

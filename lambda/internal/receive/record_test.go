@@ -1,0 +1,181 @@
+package receive
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"net/url"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/aws/aws-lambda-go/events"
+
+	"github.com/onepagecrm/nylas-webhooks/lambda/contract"
+	"github.com/onepagecrm/nylas-webhooks/notification"
+)
+
+func TestLogLineIsFixed(t *testing.T) {
+	b := newBench(t)
+	b.handler.now = func() time.Time { return clock }
+	b.handler.record = newRecorder(&b.log, "prod")
+	b.do(post(body, secret))
+	line := b.line()
+	if line["timestamp"] == nil {
+		t.Error("no timestamp")
+	}
+	delete(line, "timestamp")
+	want := map[string]any{
+		"level": "INFO", "msg": "request", "outcome": "Accepted", "reason": "", "status": 200.0,
+		"request_id": "request-1", "notification_id": "n1", "type": "message.created", "grant_id": "g1",
+		"attempt": 2.0, "bytes": float64(len(body)), "encoding": "", "milliseconds": 0.0,
+		"Stage": "prod", "Accepted": 1.0, "Verified": 1.0,
+		"_aws": map[string]any{
+			"Timestamp": float64(clock.UnixMilli()),
+			"CloudWatchMetrics": []any{map[string]any{
+				"Namespace": "NylasWebhooks", "Dimensions": []any{[]any{"Stage"}},
+				"Metrics": []any{map[string]any{"Name": "Accepted", "Unit": "Count"}, map[string]any{"Name": "Verified", "Unit": "Count"}},
+			}},
+		},
+	}
+	if got, want := fmt.Sprint(line), fmt.Sprint(want); got != want {
+		t.Errorf("logged\n%s\nwant\n%s", got, want)
+	}
+}
+
+// metricsOf returns the metrics that CloudWatch would make of the last line.
+func (b *bench) metricsOf() map[string]float64 {
+	b.t.Helper()
+	line := b.line()
+	directive := line["_aws"].(map[string]any)["CloudWatchMetrics"].([]any)[0].(map[string]any)
+	metrics := make(map[string]float64)
+	for _, m := range directive["Metrics"].([]any) {
+		name := m.(map[string]any)["Name"].(string)
+		value, ok := line[name].(float64)
+		if !ok {
+			b.t.Errorf("metric %s has no value in the line", name)
+		}
+		metrics[name] = value
+	}
+	return metrics
+}
+
+// strangers' requests: everything somebody can send who has no secret.
+func forged() map[string]events.APIGatewayProxyRequest {
+	return map[string]events.APIGatewayProxyRequest{
+		"no challenge":  get(nil),
+		"challenge":     get(url.Values{"challenge": {"x"}}),
+		"unsigned":      signed(body, ""),
+		"malformed":     signed(body, "zz"),
+		"wrong secret":  post(body, "guess"),
+		"test event":    post(body, notification.MockSecret),
+		"gzip":          compressed(body, "guess"),
+		"empty secret":  post(body, ""),
+		"other method":  {HTTPMethod: "DELETE"},
+		"not base64":    {HTTPMethod: "POST", IsBase64Encoded: true, Body: base64OfNothing, Headers: map[string]string{"x-nylas-signature": strings.Repeat("0", 64)}},
+		"5 MB of JSON":  post(bytes.Repeat([]byte(`{"a":`), 1_000_000), "guess"),
+		"newline in it": signed(body, "\n{\"level\":\"ERROR\"}"),
+	}
+}
+
+const base64OfNothing = ""
+
+// Page alarms read only what a signed request or our own fault can cause.
+func TestForgedRequestsMoveNoPageMetric(t *testing.T) {
+	paging := []contract.Metric{contract.Accepted, contract.SecretUnavailable, contract.SendFailed, contract.Faulted}
+	for name, event := range forged() {
+		t.Run(name, func(t *testing.T) {
+			b := newBench(t)
+			b.do(event)
+			metrics := b.metricsOf()
+			for _, m := range paging {
+				if _, ok := metrics[string(m)]; ok {
+					t.Errorf("moves %s", m)
+				}
+			}
+			if metrics["Verified"] != 0 {
+				t.Error("counts as verified")
+			}
+			for name := range metrics {
+				if !slices.Contains(contract.Metrics, contract.Metric(name)) {
+					t.Errorf("metric %s is not in the contract", name)
+				}
+			}
+			if len(b.queue.sent) != 0 {
+				t.Error("a forged request reached the queue")
+			}
+		})
+	}
+}
+
+// Canaries: unique markers in everything that must never be logged.
+func TestNothingPrivateIsLogged(t *testing.T) {
+	const (
+		inSecret  = "canary-secret-8c1f"
+		inBody    = "canary-body-77aa"
+		inAddress = "canary-4d2e@example.com"
+		inHeader  = "canary-header-90b1"
+	)
+	private := []byte(`{"id":"n1","type":"t","data":{"object":{"grant_id":"g1","subject":"` + inBody + `","from":[{"email":"` + inAddress + `"}]}}}`)
+	genuine := post(private, inSecret)
+	setups := map[string]func(*bench){
+		"accepted":     func(*bench) {},
+		"SQS fails":    func(b *bench) { b.queue.send = func(context.Context) error { return errors.New("send to queue: no") } },
+		"panic":        func(b *bench) { b.queue.send = func(context.Context) error { panic(string(private)) } },
+		"panic, error": func(b *bench) { b.queue.send = func(context.Context) error { panic(errors.New(inBody)) } },
+		"mismatch":     func(b *bench) { b.secrets.keys = []string{"other" + inSecret} },
+	}
+	for name, setup := range setups {
+		for form, event := range map[string]events.APIGatewayProxyRequest{
+			"genuine":            genuine,
+			"body is not base64": {HTTPMethod: "POST", Body: string(private), IsBase64Encoded: true, Headers: genuine.Headers},
+			"unsigned":           {HTTPMethod: "POST", Body: string(private), Headers: map[string]string{"Authorization": inHeader, "x-nylas-signature": inHeader}},
+			"challenge":          get(url.Values{"challenge": {inHeader}, "x": {inBody}}),
+		} {
+			t.Run(name+"/"+form, func(t *testing.T) {
+				b := newBench(t)
+				b.secrets.keys = []string{inSecret}
+				setup(b)
+				b.do(event)
+				for _, marker := range []string{inSecret, inBody, inAddress, inHeader, genuine.Headers["x-nylas-signature"], "canary"} {
+					if bytes.Contains(b.log.Bytes(), []byte(marker)) {
+						t.Errorf("the log has %q:\n%s", marker, b.log.Bytes())
+					}
+				}
+			})
+		}
+	}
+	t.Run("broken events", func(t *testing.T) {
+		for _, payload := range []string{inBody, `{"httpMethod":"` + inBody, `{"httpMethod":"POST","body":"` + inBody + `\x"}`, `{"httpMethod":{"` + inBody + `":1}}`, `{"` + inBody + `":1}`, `{"headers":{"a":{"` + inBody + `":1}}}`} {
+			b := newBench(t)
+			b.invoke([]byte(payload))
+			if bytes.Contains(b.log.Bytes(), []byte(inBody)) {
+				t.Errorf("the log has the event: %s", b.log.Bytes())
+			}
+		}
+	})
+}
+
+// Identifiers come from a signed body, but a line must stay a line and stay short.
+func TestIdentifiersInTheLog(t *testing.T) {
+	b := newBench(t)
+	b.do(post([]byte(`{"id":"a\n{\"level\":\"ERROR\"}","type":"`+strings.Repeat("t", 100_000)+`"}`), secret))
+	if line := b.line(); line["notification_id"] != "a\n{\"level\":\"ERROR\"}" || line["level"] != "INFO" {
+		t.Errorf("logged %v at level %v", line["notification_id"], line["level"])
+	}
+	if b.log.Len() > 2000 {
+		t.Errorf("the line has %d bytes", b.log.Len())
+	}
+}
+
+func TestPanicSaysWhere(t *testing.T) {
+	b := newBench(t)
+	b.handler.queue = nil
+	b.do(post(body, secret))
+	text, _ := b.line()["error"].(string)
+	if !strings.Contains(text, "nil pointer") || !strings.Contains(text, "handler.go") {
+		t.Errorf("logged %q, want what happened and where", text)
+	}
+}

@@ -1,0 +1,236 @@
+package sqsqueue
+
+import (
+	"context"
+	"crypto/md5" //nolint:gosec // what SQS answers with
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+
+	"github.com/onepagecrm/nylas-webhooks/notification"
+)
+
+var credentials = aws.CredentialsProviderFunc(func(context.Context) (aws.Credentials, error) {
+	return aws.Credentials{AccessKeyID: "id", SecretAccessKey: "key"}, nil
+})
+
+// roundTripper plays SQS under the real SDK.
+type roundTripper func(try int, body []byte, request *http.Request) (*http.Response, error)
+
+func newQueue(play roundTripper) (*Queue, *int) {
+	q := New(aws.Config{Region: "eu-west-1", Credentials: credentials}, "https://sqs.eu-west-1.amazonaws.com/123456789012/q")
+	tries := new(int)
+	q.http.Transport = transportFunc(func(r *http.Request) (*http.Response, error) {
+		*tries++
+		body, err := io.ReadAll(r.Body)
+		if err != nil {
+			return nil, err
+		}
+		return play(*tries, body, r)
+	})
+	return q, tries
+}
+
+type transportFunc func(*http.Request) (*http.Response, error)
+
+func (f transportFunc) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }
+
+func answer(status int, header http.Header, body string) *http.Response {
+	if header == nil {
+		header = http.Header{}
+	}
+	header.Set("Content-Type", "application/x-amz-json-1.0")
+	return &http.Response{StatusCode: status, Header: header, Body: io.NopCloser(strings.NewReader(body))}
+}
+
+// accept answers as SQS does, without the attributes' checksum, which is optional.
+func accept(_ int, body []byte, _ *http.Request) (*http.Response, error) {
+	var in struct{ MessageBody string }
+	if err := json.Unmarshal(body, &in); err != nil {
+		return nil, err
+	}
+	sum := md5.Sum([]byte(in.MessageBody)) //nolint:gosec // what SQS answers with
+	return answer(200, nil, `{"MessageId":"m-1","MD5OfMessageBody":"`+hex.EncodeToString(sum[:])+`"}`), nil
+}
+
+func fail(status int, code string) *http.Response {
+	return answer(status, http.Header{"X-Amzn-Errortype": {code}}, `{"__type":"com.amazonaws.sqs#`+code+`","message":"no"}`)
+}
+
+// hang answers when the caller has given up.
+func hang(_ int, _ []byte, r *http.Request) (*http.Response, error) {
+	<-r.Context().Done()
+	return nil, r.Context().Err()
+}
+
+var wire = notification.Wire{
+	Body:       "{}",
+	Attributes: map[string]notification.Attribute{"delivery_attempt": {DataType: "Number", Value: "1"}},
+	GroupID:    "grant",
+}
+
+func TestWhatIsSent(t *testing.T) {
+	var sent map[string]any
+	q, _ := newQueue(func(try int, body []byte, r *http.Request) (*http.Response, error) {
+		if err := json.Unmarshal(body, &sent); err != nil {
+			return nil, err
+		}
+		return accept(try, body, r)
+	})
+	if err := q.Send(t.Context(), wire); err != nil {
+		t.Fatal(err)
+	}
+	want := `{"MessageAttributes":{"delivery_attempt":{"DataType":"Number","StringValue":"1"}},"MessageBody":"{}","MessageGroupId":"grant","QueueUrl":"https://sqs.eu-west-1.amazonaws.com/123456789012/q"}`
+	if got, _ := json.Marshal(sent); string(got) != want {
+		t.Errorf("sent %s\nwant %s", got, want)
+	}
+}
+
+func TestSendSucceedsOnlyWhenSQSConfirms(t *testing.T) {
+	reset := errors.New("connection reset by peer")
+	tests := []struct {
+		name  string
+		play  roundTripper
+		tries int
+		ok    bool
+	}{
+		{"accepted", accept, 1, true},
+		{"503, then accepted", func(try int, b []byte, r *http.Request) (*http.Response, error) {
+			if try == 1 {
+				return fail(503, "ServiceUnavailable"), nil
+			}
+			return accept(try, b, r)
+		}, 2, true},
+		{"throttled, then accepted", func(try int, b []byte, r *http.Request) (*http.Response, error) {
+			if try == 1 {
+				return fail(400, "RequestThrottled"), nil
+			}
+			return accept(try, b, r)
+		}, 2, true},
+		{"reset, then accepted", func(try int, b []byte, r *http.Request) (*http.Response, error) {
+			if try == 1 {
+				return nil, reset
+			}
+			return accept(try, b, r)
+		}, 2, true},
+		{"503 twice", func(int, []byte, *http.Request) (*http.Response, error) { return fail(503, "ServiceUnavailable"), nil }, 2, false},
+		{"denied", func(int, []byte, *http.Request) (*http.Response, error) { return fail(403, "AccessDenied"), nil }, 1, false},
+		{"queue is gone", func(int, []byte, *http.Request) (*http.Response, error) { return fail(400, "QueueDoesNotExist"), nil }, 1, false},
+		{"other bytes arrived (md5)", func(int, []byte, *http.Request) (*http.Response, error) {
+			return answer(200, nil, `{"MessageId":"m-1","MD5OfMessageBody":"00000000000000000000000000000000"}`), nil
+		}, 1, false},
+		{"200 without a message id", func(int, []byte, *http.Request) (*http.Response, error) { return answer(200, nil, `{}`), nil }, 1, false},
+		{"200 of a proxy", func(int, []byte, *http.Request) (*http.Response, error) { return answer(200, nil, `<html>`), nil }, 1, false},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				q, done := newQueue(tt.play)
+				if err := q.Send(t.Context(), wire); (err == nil) != tt.ok {
+					t.Errorf("Send = %v, want success: %v", err, tt.ok)
+				}
+				if *done != tt.tries {
+					t.Errorf("%d tries, want %d", *done, tt.tries)
+				}
+			})
+		})
+	}
+}
+
+// The budget: 3 s, then 0.8 s while SQS is troubled, then 3 s again.
+func TestTime(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		play := hang
+		q, tries := newQueue(func(try int, b []byte, r *http.Request) (*http.Response, error) { return play(try, b, r) })
+		send := func() (time.Duration, int, error) {
+			start := time.Now()
+			*tries = 0
+			err := q.Send(t.Context(), wire)
+			return time.Since(start), *tries, err
+		}
+		if took, n, err := send(); err == nil || n != 2 || took < 2*tryTimeout || took > budget {
+			t.Errorf("hanging: %v after %v and %d tries, want an error after 2 tries of %v within %v", err, took, n, tryTimeout, budget)
+		}
+		if took, n, err := send(); err == nil || n != 1 || took > troubledBudget {
+			t.Errorf("still hanging: %v after %v and %d tries, want an error after one within %v", err, took, n, troubledBudget)
+		}
+		play = func(int, []byte, *http.Request) (*http.Response, error) { return fail(503, "ServiceUnavailable"), nil }
+		if _, n, err := send(); err == nil || n != 1 {
+			t.Errorf("still failing: %v after %d tries, want an error after one", err, n)
+		}
+		play = accept
+		if _, _, err := send(); err != nil {
+			t.Errorf("healthy again: %v", err)
+		}
+		play = hang
+		if _, n, err := send(); err == nil || n != 2 {
+			t.Errorf("after a success: %v after %d tries, want two tries again", err, n)
+		}
+	})
+}
+
+// The caller's own deadline ends it earlier.
+func TestCallersDeadline(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		q, _ := newQueue(hang)
+		ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
+		defer cancel()
+		start := time.Now()
+		if err := q.Send(ctx, wire); err == nil || time.Since(start) != 100*time.Millisecond {
+			t.Errorf("Send = %v after %v, want an error after 100ms", err, time.Since(start))
+		}
+	})
+}
+
+// An outage must not use up the SDK's bucket of retries, or the second try would be
+// missing long after it.
+func TestRetriesDoNotRunOut(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		q, tries := newQueue(func(int, []byte, *http.Request) (*http.Response, error) { return fail(503, "ServiceUnavailable"), nil })
+		for range 200 {
+			*tries = 0
+			q.troubled.Store(false)
+			if err := q.Send(t.Context(), wire); err == nil {
+				t.Fatal("no error")
+			}
+		}
+		if *tries != 2 {
+			t.Errorf("%d tries after 200 failures, want 2", *tries)
+		}
+	})
+}
+
+// The connection that Warm opened is the one that Send uses.
+func TestWarmOpensTheConnection(t *testing.T) {
+	var connections []string
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		connections = append(connections, r.RemoteAddr)
+		body, _ := io.ReadAll(r.Body)
+		if r.Method == http.MethodHead {
+			w.WriteHeader(http.StatusNotFound)
+			return
+		}
+		a, _ := accept(1, body, r)
+		_, _ = io.Copy(w, a.Body)
+	}))
+	defer server.Close()
+	q := New(aws.Config{Region: "eu-west-1", Credentials: credentials, BaseEndpoint: &server.URL}, server.URL+"/123456789012/q")
+	if err := q.Warm(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if err := q.Send(t.Context(), wire); err != nil {
+		t.Fatal(err)
+	}
+	if len(connections) != 2 || connections[0] != connections[1] {
+		t.Errorf("requests came from %v, want two from one connection", connections)
+	}
+}

@@ -135,8 +135,12 @@ func TestSendSucceedsOnlyWhenSQSConfirms(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				q, done := newQueue(tt.play)
+				start := time.Now()
 				if err := q.Send(t.Context(), wire); (err == nil) != tt.ok {
 					t.Errorf("Send = %v, want success: %v", err, tt.ok)
+				}
+				if took := time.Since(start); took > maxBackoff {
+					t.Errorf("took %v, want at most %v between the tries", took, maxBackoff)
 				}
 				if *done != tt.tries {
 					t.Errorf("%d tries, want %d", *done, tt.tries)

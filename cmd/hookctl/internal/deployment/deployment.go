@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -83,7 +84,22 @@ func read(stack types.Stack, stage string) (Deployment, error) {
 		return Deployment{}, fmt.Errorf("stack %s is in state %s and has no output %s. Deploy it again (%s) or wait until the deployment that is under way has ended",
 			aws.ToString(stack.StackName), stack.StackStatus, strings.Join(absent, ", "), deployCommand(stage))
 	}
+	d.WebhookURL = onEndpoint(d.WebhookURL, Endpoint())
 	return d, nil
+}
+
+// executeAPI is the form that API Gateway gives its URLs: id, stage and path.
+// https://docs.aws.amazon.com/apigateway/latest/developerguide/how-to-call-api.html
+var executeAPI = regexp.MustCompile(`^https://([a-z0-9]+)\.execute-api\.[^/]+/([^/]+)/(.+)$`)
+
+// onEndpoint returns the address at which a local engine at endpoint serves webhook;
+// the stack's output names AWS's own domain there, too. Without an endpoint, and for
+// every other form (a domain of your own), it is webhook itself.
+func onEndpoint(webhook, endpoint string) string {
+	if endpoint == "" {
+		return webhook
+	}
+	return executeAPI.ReplaceAllString(webhook, strings.TrimSuffix(endpoint, "/")+"/restapis/$1/$2/_user_request_/$3")
 }
 
 // missing says that stage is not deployed, and which stages are.

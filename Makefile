@@ -5,9 +5,11 @@ SHELL := /bin/bash
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 MAKEFLAGS += --no-builtin-rules --no-print-directory
+.NOTPARALLEL: # targets share one engine and one cdk.out
 
 # The pinned CDK CLI and its Node come before what the machine has.
 export PATH := $(CURDIR)/tools/node_modules/.bin:$(PATH)
+export CDK_DISABLE_CLI_TELEMETRY := true # bootstrap runs where cdk.json, which says the same, is not read
 
 # What is installed, each beside the lock file that it comes from. Installed again
 # only when that file changes.
@@ -32,8 +34,12 @@ help: ## list the targets
 run: $(NODE) $(ENGINE) ## deploy to a local engine and play Nylas against it
 	@$(engine) start --outputs $(outputs)
 	@mkdir -p $(dir $(outputs))
-	@if [ ! -f $(outputs) ]; then $(on_engine); echo "cdk: bootstrap"; cdk bootstrap aws://000000000000/us-east-1; fi
-	@$(on_engine); echo "cdk: deploy $(local)"; cdk deploy $(local) --require-approval never --outputs-file $(outputs)
+# Bootstrapping needs no app, and where no cdk.json is none is built. What is deployed is bootstrapped.
+	@if [ ! -f $(outputs) ]; then $(on_engine); echo "cdk: bootstrap"; \
+		(cd $(dir $(outputs)) && cdk bootstrap aws://000000000000/us-east-1 --no-notices); fi
+# An assembly of its own, so that a run and another target's synth are not in each other's way.
+	@$(on_engine); echo "cdk: deploy $(local)"; \
+		cdk deploy $(local) --output $(dir $(outputs))cdk.out --require-approval never --outputs-file $(outputs)
 	@$(on_engine); go run ./cmd/hookctl demo --stage local
 
 .PHONY: env
@@ -57,17 +63,26 @@ synth: $(NODE) ## write the templates of all stages into cdk.out
 	@echo "cdk: synth, all stages"
 	@cdk synth --quiet
 
+# The account's logging role is deployed by the same commands: STAGE=account.
+stack = $(if $(filter account,$(STAGE)),account/)NylasWebhooks-$(STAGE)
+at_stage = $(if $(filter local,$(STAGE)),$(on_engine);)
+
 .PHONY: diff
-diff: synth look ## show what a deployment would change: make diff STAGE=prod
-	@$(if $(filter local,$(STAGE)),$(on_engine);) cdk diff --app cdk.out NylasWebhooks-$(STAGE)
+diff: stage synth look ## show what a deployment would change: make diff STAGE=prod
+	@$(at_stage) cdk diff --app cdk.out $(stack)
 
 .PHONY: deploy
-deploy: synth look ## deploy a stage: make deploy STAGE=prod
-	@$(if $(filter local,$(STAGE)),$(on_engine);) cdk deploy --app cdk.out NylasWebhooks-$(STAGE)
+deploy: stage synth look ## deploy a stage: make deploy STAGE=prod
+	@$(at_stage) cdk deploy --app cdk.out $(stack)
+
+.PHONY: stage
+stage: preflight
+	@[ -n "$(STAGE)" ] || { echo "make: name a stage, as in: make $(firstword $(MAKECMDGOALS)) STAGE=dev" >&2; exit 1; }
+	@[ "$(STAGE)" = account ] || go run ./infra -check "$(STAGE)"
 
 .PHONY: look
-look: synth $(LINT)
-	@$(if $(filter local,$(STAGE)),$(on_engine);) .local/venv/lint/bin/python tools/account.py $(STAGE)
+look: $(LINT)
+	@$(at_stage) .local/venv/lint/bin/python tools/account.py cdk.out "$(stack)"
 
 ##@ Check it
 
@@ -104,7 +119,7 @@ lint: synth $(LINT) ## gofmt, go vet, golangci-lint, cfn-lint, actionlint, zizmo
 	@echo "golangci-lint (with gofmt and go vet; the first time it is compiled, 3 minutes on 2 cores)"
 	@$(GOTOOL) golangci-lint run
 	@echo "cfn-lint"
-	@.local/venv/lint/bin/cfn-lint cdk.out/*.template.json
+	@.local/venv/lint/bin/cfn-lint cdk.out/*.template.json cdk.out/*/*.template.json
 	@echo "actionlint"
 	@go tool -modfile=tools/actionlint.mod actionlint
 	@echo "zizmor"

@@ -32,6 +32,11 @@ const (
 // travels as base64 of gzip. A body without the attribute travels as it is.
 const EncodingGzipBase64 = "gzip+base64"
 
+// SmokeTestType is the type of a notification that is nobody's mail: an operator's
+// tool signs it to see the whole way work in production. Consumers drop it, and the
+// receiver's metrics leave it out.
+const SmokeTestType = "smoke.test"
+
 // MaxMessageBytes is SQS's limit for the body and the attributes together.
 // https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/quotas-messages.html
 const MaxMessageBytes = 1_048_576

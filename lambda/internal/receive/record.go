@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/onepagecrm/nylas-webhooks/lambda/contract"
+	"github.com/onepagecrm/nylas-webhooks/notification"
 )
 
 // recorder writes the one line per request that is log and metrics at once, in
@@ -58,11 +59,13 @@ func (l recorder) write(r *request, now time.Time) {
 	if r.err != nil {
 		attributes = append(attributes, slog.String(contract.FieldError, r.err.Error()))
 	}
-	attributes = append(attributes, slog.String(contract.DimensionStage, l.stage))
-	for _, m := range metrics {
-		attributes = append(attributes, slog.Int(string(m.name), m.value))
+	if !(r.outcome == accepted && r.envelope.typ == notification.SmokeTestType) { // it is no traffic
+		attributes = append(attributes, slog.String(contract.DimensionStage, l.stage))
+		for _, m := range metrics {
+			attributes = append(attributes, slog.Int(string(m.name), m.value))
+		}
+		attributes = append(attributes, embedded(metrics, now))
 	}
-	attributes = append(attributes, embedded(metrics, now))
 	l.log.LogAttrs(context.Background(), r.level(), "request", attributes...)
 }
 

@@ -45,6 +45,28 @@ func TestLogLineIsFixed(t *testing.T) {
 	}
 }
 
+// A smoke test is on the queue and in the log, and in no metric; a smoke test that
+// fails is a failure.
+func TestSmokeTestIsNoTraffic(t *testing.T) {
+	b := newBench(t)
+	smoke := []byte(`{"type":"smoke.test","id":"s1"}`)
+	b.do(post(smoke, secret))
+	line := b.line()
+	if len(b.queue.sent) != 1 || line["outcome"] != "Accepted" {
+		t.Errorf("%d sent, logged %v", len(b.queue.sent), line["outcome"])
+	}
+	for _, name := range []string{"_aws", "Accepted", "Verified"} {
+		if line[name] != nil {
+			t.Errorf("the line has %s", name)
+		}
+	}
+	b.queue.send = func(context.Context) error { return errors.New("send to queue: no") }
+	b.do(post(smoke, secret))
+	if metrics := b.metricsOf(); metrics["SendFailed"] != 1 {
+		t.Errorf("metrics of a smoke test that failed: %v", metrics)
+	}
+}
+
 // metricsOf returns the metrics that CloudWatch would make of the last line.
 func (b *bench) metricsOf() map[string]float64 {
 	b.t.Helper()

@@ -1,0 +1,175 @@
+package consumer
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/service/sqs"
+
+	"github.com/onepagecrm/nylas-webhooks/notification"
+)
+
+// Handler does with one notification what has to be done. The package comment says
+// what its answer means. It must return when its context ends: after
+// [Config.HandlerTimeout], when the consumer stops, when the lease is lost.
+//
+// The text of its error is logged: no bodies, subjects or addresses in it.
+type Handler func(context.Context, notification.Notification) error
+
+// TypeSmokeTest is the type of the notification that an operator's smoke test sends
+// through the whole system: it is deleted without calling the handler.
+const TypeSmokeTest = "smoke.test"
+
+// Config is what [New] and [LambdaHandler] need. A duration or number that is zero
+// gets its default.
+type Config struct {
+	// Handler is required.
+	Handler Handler
+
+	// Store drops duplicates. nil: every message is handled, duplicates as well.
+	Store Store
+	// Secrets returns the webhook secrets with which every signature is verified
+	// again, for those who do not want to trust whoever may write to the queue; also
+	// those of which notifications may still be queued. It is called for every
+	// message, so it should cache. An error of it counts as [Unavailable].
+	// nil: the front door's verification is enough.
+	Secrets func(context.Context) ([]string, error)
+	// HandlerTimeout is how long one call of the handler may take. Default 30 s.
+	HandlerTimeout time.Duration
+	// Concurrency is how many handlers run at once. Default 10, what one receive
+	// can bring.
+	Concurrency int
+	// Logger gets one line for everything that happened, never a body. Default
+	// [slog.Default].
+	Logger *slog.Logger
+	// Observe, if set, is called with everything that happened, for metrics. It must
+	// be quick, and may be called from several goroutines at once.
+	Observe func(Event)
+
+	// All below is for [New] only: in a Lambda function, AWS does the receiving.
+
+	// SQS and QueueURL are required. The client is an *sqs.Client.
+	SQS      sqsAPI
+	QueueURL string
+	// DeadLetterQueueURL is where [Reject]ed messages go. It needs the permission to
+	// send there.
+	DeadLetterQueueURL string
+	// Visibility is for how long a message is hidden from others when it is received
+	// and with each heartbeat, every third of it: what a process that dies was
+	// working on comes back after this. Whole seconds; default 60 s.
+	Visibility time.Duration
+	// RetryMin and RetryMax bound for how long a message that failed is hidden; it
+	// doubles with each receive, with jitter. Default 10 s and 15 min: with a
+	// maxReceiveCount of 5, a message fails over 75 to 150 s before it is a dead letter.
+	RetryMin, RetryMax time.Duration
+	// PauseMin and PauseMax bound the time between two probes of an unavailable
+	// system that asks for no time of its own; it doubles with each, with jitter.
+	// Default 1 s and 60 s.
+	PauseMin, PauseMax time.Duration
+	// StopTimeout is how long handlers may go on after the stop. Default 20 s: with
+	// the 5 s to end what has to be aborted, it fits into the 30 s that Kubernetes
+	// and ECS give a process.
+	StopTimeout time.Duration
+
+	grace time.Duration // what a handler gets to return after its context ended
+}
+
+// sqsAPI is what the consumer needs of *sqs.Client. Its IAM actions are
+// sqs:ReceiveMessage, DeleteMessage and ChangeMessageVisibility on the queue, and
+// SendMessage on the dead-letter queue where [Config.DeadLetterQueueURL] is set.
+type sqsAPI interface {
+	ReceiveMessage(context.Context, *sqs.ReceiveMessageInput, ...func(*sqs.Options)) (*sqs.ReceiveMessageOutput, error)
+	DeleteMessageBatch(context.Context, *sqs.DeleteMessageBatchInput, ...func(*sqs.Options)) (*sqs.DeleteMessageBatchOutput, error)
+	ChangeMessageVisibility(context.Context, *sqs.ChangeMessageVisibilityInput, ...func(*sqs.Options)) (*sqs.ChangeMessageVisibilityOutput, error)
+	ChangeMessageVisibilityBatch(context.Context, *sqs.ChangeMessageVisibilityBatchInput, ...func(*sqs.Options)) (*sqs.ChangeMessageVisibilityBatchOutput, error)
+	SendMessage(context.Context, *sqs.SendMessageInput, ...func(*sqs.Options)) (*sqs.SendMessageOutput, error)
+}
+
+const (
+	// maxVisibility is SQS's limit, counted from the receive.
+	// https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-visibility-timeout.html
+	maxVisibility = 12 * time.Hour
+	// minVisibility leaves the heartbeat, at a third of it, a second.
+	minVisibility = 3 * time.Second
+	// maxConcurrency keeps the memory of bodies of 1 MiB under a gigabyte.
+	maxConcurrency = 1000
+)
+
+func (c Config) withDefaults() Config {
+	setDefault(&c.HandlerTimeout, 30*time.Second)
+	setDefault(&c.Concurrency, 10)
+	setDefault(&c.Visibility, 60*time.Second)
+	setDefault(&c.RetryMin, 10*time.Second)
+	setDefault(&c.RetryMax, max(c.RetryMin, 15*time.Minute))
+	setDefault(&c.PauseMin, time.Second)
+	setDefault(&c.PauseMax, max(c.PauseMin, 60*time.Second))
+	setDefault(&c.StopTimeout, 20*time.Second)
+	setDefault(&c.grace, 5*time.Second)
+	if c.Store == nil {
+		c.Store = noStore{}
+	}
+	if c.Logger == nil {
+		c.Logger = slog.Default()
+	}
+	return c
+}
+
+func setDefault[T comparable](field *T, value T) {
+	var zero T
+	if *field == zero {
+		*field = value
+	}
+}
+
+// problems is what is wrong with the part that [New] and [LambdaHandler] share.
+func (c Config) problems() []error {
+	var problems []error
+	if c.Handler == nil {
+		problems = append(problems, errors.New("Handler is missing"))
+	}
+	if c.Concurrency < 1 || c.Concurrency > maxConcurrency {
+		problems = append(problems, fmt.Errorf("Concurrency is %d, it must be between 1 and %d", c.Concurrency, maxConcurrency))
+	}
+	return append(problems, positive("HandlerTimeout", c.HandlerTimeout)...)
+}
+
+// queueProblems is what is wrong with the part for [New] alone.
+func (c Config) queueProblems() []error {
+	var problems []error
+	if c.SQS == nil {
+		problems = append(problems, errors.New("SQS, the client, is missing"))
+	}
+	if c.QueueURL == "" {
+		problems = append(problems, errors.New("QueueURL is missing"))
+	}
+	if c.DeadLetterQueueURL != "" && c.DeadLetterQueueURL == c.QueueURL {
+		problems = append(problems, errors.New("DeadLetterQueueURL is the queue itself: a rejected message would come back for ever"))
+	}
+	if c.Visibility < minVisibility || c.Visibility > maxVisibility || c.Visibility%time.Second != 0 {
+		problems = append(problems, fmt.Errorf("Visibility is %s, it must be whole seconds between %s and %s", c.Visibility, minVisibility, maxVisibility))
+	}
+	if c.RetryMax > maxVisibility {
+		problems = append(problems, fmt.Errorf("RetryMax is %s, SQS hides a message for %s at most", c.RetryMax, maxVisibility))
+	}
+	problems = append(problems, positive("StopTimeout", c.StopTimeout)...)
+	problems = append(problems, ordered("Retry", c.RetryMin, c.RetryMax)...)
+	return append(problems, ordered("Pause", c.PauseMin, c.PauseMax)...)
+}
+
+func positive(name string, d time.Duration) []error {
+	if d > 0 {
+		return nil
+	}
+	return []error{fmt.Errorf("%s is %s, it must be positive", name, d)}
+}
+
+func ordered(name string, low, high time.Duration) []error {
+	problems := positive(name+"Min", low)
+	if high < low {
+		problems = append(problems, fmt.Errorf("%[1]sMax is %[2]s, less than %[1]sMin, which is %[3]s", name, high, low))
+	}
+	return problems
+}

@@ -1,0 +1,120 @@
+package consumer
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strconv"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/sqs"
+	"github.com/aws/aws-sdk-go-v2/service/sqs/types"
+)
+
+const (
+	// deleteLinger is how long a finished message waits for others: at 100 a second
+	// they go in tens. A process that dies meanwhile leaves them to be received again.
+	deleteLinger = 100 * time.Millisecond
+	// deleteTries is how often a deletion is tried, beyond the SDK's own tries. What
+	// then remains is received again, and dropped as a duplicate where there is a
+	// Store.
+	deleteTries = 3
+	deleteRetry = 500 * time.Millisecond
+	// codeInvalidHandle: the message was received again since, or is deleted.
+	codeInvalidHandle = "ReceiptHandleIsInvalid"
+)
+
+// deleteAll deletes what is finished, in tens where so many finish within the linger,
+// until the channel is closed.
+func (c *Consumer) deleteAll() {
+	for m := range c.deletes {
+		batch := append(make([]*message, 0, batchSize), m)
+		linger := time.After(deleteLinger)
+		for full := false; !full && len(batch) < batchSize; {
+			select {
+			case m, ok := <-c.deletes:
+				if full = !ok; ok {
+					batch = append(batch, m)
+				}
+			case <-linger:
+				full = true
+			}
+		}
+		c.deleteBatch(batch)
+		for _, m := range batch {
+			c.inflight.remove(m)
+			c.room.give()
+		}
+	}
+}
+
+func (c *Consumer) deleteBatch(batch []*message) {
+	var problems map[*message]error
+	for try := range deleteTries {
+		if try > 0 {
+			time.Sleep(jitter(doubled(deleteRetry, time.Minute, try-1)))
+		}
+		problems = c.deleteOnce(batch)
+		batch = batch[:0:0]
+		for m, err := range problems {
+			var final *finalError
+			if errors.As(err, &final) {
+				c.emit(queueEvent(m, fmt.Errorf("delete message: %w", err)))
+				continue
+			}
+			batch = append(batch, m)
+		}
+		if len(batch) == 0 {
+			return
+		}
+	}
+	for _, m := range batch {
+		c.emit(queueEvent(m, fmt.Errorf("delete message: %w (it will be received again)", problems[m])))
+	}
+}
+
+// finalError is one that another try does not mend.
+type finalError struct{ code, text string }
+
+func (e *finalError) Error() string { return e.code + ": " + e.text }
+
+// deleteOnce returns what went wrong, by message.
+func (c *Consumer) deleteOnce(batch []*message) map[*message]error {
+	in := &sqs.DeleteMessageBatchInput{QueueUrl: &c.QueueURL}
+	for i, m := range batch {
+		in.Entries = append(in.Entries, types.DeleteMessageBatchRequestEntry{
+			Id: aws.String(strconv.Itoa(i)), ReceiptHandle: &m.handle,
+		})
+	}
+	ctx, cancel := context.WithTimeout(c.lasting, callTimeout)
+	defer cancel()
+	out, err := c.SQS.DeleteMessageBatch(ctx, in)
+	problems := map[*message]error{}
+	if err != nil {
+		for _, m := range batch {
+			problems[m] = err
+		}
+		return problems
+	}
+	for m, failed := range failures(batch, out.Failed) {
+		code, text := aws.ToString(failed.Code), aws.ToString(failed.Message)
+		if failed.SenderFault || code == codeInvalidHandle {
+			problems[m] = &finalError{code, text}
+			continue
+		}
+		problems[m] = fmt.Errorf("%s: %s", code, text)
+	}
+	return problems
+}
+
+// failures assigns a batch's failed entries, whose ids are indexes, to the messages.
+func failures(batch []*message, failed []types.BatchResultErrorEntry) map[*message]types.BatchResultErrorEntry {
+	byMessage := make(map[*message]types.BatchResultErrorEntry, len(failed))
+	for _, f := range failed {
+		if i, err := strconv.Atoi(aws.ToString(f.Id)); err == nil && i >= 0 && i < len(batch) {
+			byMessage[batch[i]] = f
+		}
+	}
+	return byMessage
+}

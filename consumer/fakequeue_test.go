@@ -1,0 +1,283 @@
+package consumer
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strconv"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/sqs"
+	"github.com/aws/aws-sdk-go-v2/service/sqs/types"
+
+	"github.com/onepagecrm/nylas-webhooks/notification"
+)
+
+// fakeQueue is a standard queue with a dead-letter queue, as strict as SQS about
+// handles, visibility and receive counts. It runs on the clock of a synctest bubble.
+type fakeQueue struct {
+	t          *testing.T
+	maxReceive int
+
+	mu       sync.Mutex
+	changed  chan struct{}
+	messages []*queued
+	dead     []*queued
+	sent     []*sqs.SendMessageInput // to the dead-letter queue, by the consumer
+	receives int                     // requests
+	extends  int
+	deletes  int
+	inFlight int // the most that were ever in flight
+	fault    func(action string, handle string) error
+}
+
+// latency is about that of SQS within a Region.
+const latency = 10 * time.Millisecond
+
+type queued struct {
+	id         string
+	wire       notification.Wire
+	visible    time.Time
+	receives   int
+	receivedAt []time.Time
+	handle     string
+	deleted    bool
+}
+
+func newFakeQueue(t *testing.T) *fakeQueue {
+	return &fakeQueue{t: t, maxReceive: 5, changed: make(chan struct{})}
+}
+
+// partial is a fault that a batch request reports for one entry.
+type partial struct {
+	code        string
+	senderFault bool
+}
+
+func (p partial) Error() string { return p.code }
+
+func (q *fakeQueue) send(n notification.Notification) *queued {
+	wire, err := n.Encode()
+	if err != nil {
+		q.t.Fatal(err)
+	}
+	return q.sendWire(wire)
+}
+
+func (q *fakeQueue) sendWire(wire notification.Wire) *queued {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	m := &queued{id: fmt.Sprintf("message-%d", len(q.messages)), wire: wire, visible: time.Now()}
+	q.messages = append(q.messages, m)
+	q.wake()
+	return m
+}
+
+func (q *fakeQueue) wake() {
+	close(q.changed)
+	q.changed = make(chan struct{})
+}
+
+// left is how many messages are neither deleted nor dead.
+func (q *fakeQueue) left() int {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	n := 0
+	for _, m := range q.messages {
+		if !m.deleted {
+			n++
+		}
+	}
+	return n
+}
+
+func (q *fakeQueue) deadLetters() int {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return len(q.dead)
+}
+
+func (q *fakeQueue) failure(action, handle string) error {
+	if q.fault == nil {
+		return nil
+	}
+	return q.fault(action, handle)
+}
+
+func (q *fakeQueue) ReceiveMessage(ctx context.Context, in *sqs.ReceiveMessageInput, _ ...func(*sqs.Options)) (*sqs.ReceiveMessageOutput, error) {
+	if in.MaxNumberOfMessages < 1 || in.MaxNumberOfMessages > 10 || in.WaitTimeSeconds > 20 {
+		q.t.Errorf("ReceiveMessage for %d messages, %d s", in.MaxNumberOfMessages, in.WaitTimeSeconds)
+	}
+	time.Sleep(latency)
+	deadline := time.Now().Add(time.Duration(in.WaitTimeSeconds) * time.Second)
+	q.mu.Lock()
+	q.receives++
+	err := q.failure("ReceiveMessage", "")
+	q.mu.Unlock()
+	if err != nil {
+		return nil, err
+	}
+	for {
+		q.mu.Lock()
+		out, next := q.take(int(in.MaxNumberOfMessages), time.Duration(in.VisibilityTimeout)*time.Second)
+		changed := q.changed
+		q.mu.Unlock()
+		if len(out) > 0 || !time.Now().Before(deadline) {
+			return &sqs.ReceiveMessageOutput{Messages: out}, nil
+		}
+		if next.IsZero() || next.After(deadline) {
+			next = deadline
+		}
+		select {
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		case <-changed:
+		case <-time.After(time.Until(next)):
+		}
+	}
+}
+
+// take also moves to the dead-letter queue, as SQS does on a receive, and returns
+// when the next message becomes visible.
+func (q *fakeQueue) take(limit int, visibility time.Duration) (out []types.Message, next time.Time) {
+	now := time.Now()
+	inFlight := 0
+	for _, m := range q.messages {
+		if m.deleted {
+			continue
+		}
+		if m.visible.After(now) {
+			inFlight++
+			if next.IsZero() || m.visible.Before(next) {
+				next = m.visible
+			}
+			continue
+		}
+		if len(out) == limit {
+			continue
+		}
+		if m.receives >= q.maxReceive {
+			m.deleted = true
+			q.dead = append(q.dead, m)
+			continue
+		}
+		inFlight++
+		m.receives++
+		m.receivedAt = append(m.receivedAt, now)
+		m.handle = fmt.Sprintf("%s/%d", m.id, m.receives)
+		m.visible = now.Add(visibility)
+		attributes := map[string]types.MessageAttributeValue{}
+		for name, a := range m.wire.Attributes {
+			attributes[name] = types.MessageAttributeValue{DataType: aws.String(a.DataType), StringValue: aws.String(a.Value)}
+		}
+		system := map[string]string{"ApproximateReceiveCount": strconv.Itoa(m.receives)}
+		if m.wire.GroupID != "" {
+			system["MessageGroupId"] = m.wire.GroupID
+		}
+		out = append(out, types.Message{
+			MessageId: aws.String(m.id), ReceiptHandle: aws.String(m.handle), Body: aws.String(m.wire.Body),
+			MessageAttributes: attributes, Attributes: system,
+		})
+	}
+	q.inFlight = max(q.inFlight, inFlight)
+	return out, next
+}
+
+func (q *fakeQueue) byHandle(handle string) *queued {
+	for _, m := range q.messages {
+		if m.handle == handle && !m.deleted {
+			return m
+		}
+	}
+	return nil
+}
+
+// entry applies f to the message of that handle, or says how SQS refuses.
+func (q *fakeQueue) entry(action, handle string, f func(*queued)) (partial, error) {
+	if err := q.failure(action, handle); err != nil {
+		var p partial
+		if errors.As(err, &p) {
+			return p, nil
+		}
+		return partial{}, err
+	}
+	m := q.byHandle(handle)
+	if m == nil {
+		return partial{code: codeInvalidHandle, senderFault: true}, nil
+	}
+	f(m)
+	return partial{}, nil
+}
+
+func failedEntry(id *string, p partial) types.BatchResultErrorEntry {
+	return types.BatchResultErrorEntry{Id: id, Code: aws.String(p.code), SenderFault: p.senderFault, Message: aws.String("as the test says")}
+}
+
+func (q *fakeQueue) DeleteMessageBatch(_ context.Context, in *sqs.DeleteMessageBatchInput, _ ...func(*sqs.Options)) (*sqs.DeleteMessageBatchOutput, error) {
+	time.Sleep(latency)
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.deletes++
+	out := &sqs.DeleteMessageBatchOutput{}
+	if len(in.Entries) < 1 || len(in.Entries) > 10 {
+		q.t.Errorf("DeleteMessageBatch of %d", len(in.Entries))
+	}
+	for _, e := range in.Entries {
+		p, err := q.entry("DeleteMessageBatch", *e.ReceiptHandle, func(m *queued) { m.deleted = true })
+		if err != nil {
+			return nil, err
+		}
+		if p.code != "" {
+			out.Failed = append(out.Failed, failedEntry(e.Id, p))
+		}
+	}
+	return out, nil
+}
+
+func (q *fakeQueue) setVisibility(m *queued, seconds int32) {
+	m.visible = time.Now().Add(time.Duration(seconds) * time.Second)
+	if total := m.visible.Sub(m.receivedAt[len(m.receivedAt)-1]); total > maxVisibility {
+		q.t.Errorf("%s is hidden for %s after its receive, SQS allows %s", m.id, total, maxVisibility)
+	}
+	q.wake()
+}
+
+func (q *fakeQueue) ChangeMessageVisibility(_ context.Context, in *sqs.ChangeMessageVisibilityInput, _ ...func(*sqs.Options)) (*sqs.ChangeMessageVisibilityOutput, error) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	p, err := q.entry("ChangeMessageVisibility", *in.ReceiptHandle, func(m *queued) { q.setVisibility(m, in.VisibilityTimeout) })
+	if err == nil && p.code != "" {
+		err = p
+	}
+	return &sqs.ChangeMessageVisibilityOutput{}, err
+}
+
+func (q *fakeQueue) ChangeMessageVisibilityBatch(_ context.Context, in *sqs.ChangeMessageVisibilityBatchInput, _ ...func(*sqs.Options)) (*sqs.ChangeMessageVisibilityBatchOutput, error) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	out := &sqs.ChangeMessageVisibilityBatchOutput{}
+	for _, e := range in.Entries {
+		q.extends++
+		p, err := q.entry("ChangeMessageVisibilityBatch", *e.ReceiptHandle, func(m *queued) { q.setVisibility(m, e.VisibilityTimeout) })
+		if err != nil {
+			return nil, err
+		}
+		if p.code != "" {
+			out.Failed = append(out.Failed, failedEntry(e.Id, p))
+		}
+	}
+	return out, nil
+}
+
+func (q *fakeQueue) SendMessage(_ context.Context, in *sqs.SendMessageInput, _ ...func(*sqs.Options)) (*sqs.SendMessageOutput, error) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if err := q.failure("SendMessage", ""); err != nil {
+		return nil, err
+	}
+	q.sent = append(q.sent, in)
+	return &sqs.SendMessageOutput{MessageId: aws.String("dead")}, nil
+}

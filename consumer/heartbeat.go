@@ -1,0 +1,147 @@
+package consumer
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strconv"
+	"sync"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/sqs"
+	"github.com/aws/aws-sdk-go-v2/service/sqs/types"
+)
+
+// inflight is every message that was received and is not finished.
+type inflight struct {
+	mu       sync.Mutex
+	messages map[*message]struct{}
+}
+
+func (f *inflight) add(m *message) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.messages[m] = struct{}{}
+}
+
+func (f *inflight) remove(m *message) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	delete(f.messages, m)
+}
+
+func (f *inflight) all() []*message {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	all := make([]*message, 0, len(f.messages))
+	for m := range f.messages {
+		all = append(all, m)
+	}
+	return all
+}
+
+// heartbeat keeps everything in flight hidden from other consumers, and the leases
+// of what is being handled alive, until the context ends. It beats every third of
+// Visibility, so that one beat may fail.
+func (c *Consumer) heartbeat(ctx context.Context) {
+	ticker := time.NewTicker(c.Visibility / 3)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-ticker.C:
+			c.beat(ctx)
+		}
+	}
+}
+
+func (c *Consumer) beat(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, c.Visibility/3)
+	defer cancel()
+	all := c.inflight.all()
+	var due []*message
+	for _, m := range all {
+		m.mu.Lock()
+		switch {
+		case m.lost:
+			// SQS gave it to somebody else. Our attempt goes on under its lease, which
+			// follows hiddenUntil, and theirs waits for it.
+			m.hiddenUntil = time.Now().Add(c.Visibility)
+		case time.Until(m.hiddenUntil) <= c.Visibility*2/3:
+			due = append(due, m) // else the next beat is in time; most need none at all
+		}
+		m.mu.Unlock()
+	}
+	for batch := range slices.Chunk(due, batchSize) {
+		c.extend(ctx, batch)
+	}
+	for _, m := range all {
+		c.extendLease(ctx, m)
+	}
+}
+
+// extend hides the messages for Visibility from now.
+func (c *Consumer) extend(ctx context.Context, batch []*message) {
+	in := &sqs.ChangeMessageVisibilityBatchInput{QueueUrl: &c.QueueURL}
+	for i, m := range batch {
+		in.Entries = append(in.Entries, types.ChangeMessageVisibilityBatchRequestEntry{
+			Id: aws.String(strconv.Itoa(i)), ReceiptHandle: &m.handle, VisibilityTimeout: seconds(c.Visibility),
+		})
+	}
+	until := time.Now().Add(c.Visibility)
+	out, err := c.SQS.ChangeMessageVisibilityBatch(ctx, in)
+	if err != nil {
+		if ctx.Err() == nil || errors.Is(ctx.Err(), context.DeadlineExceeded) {
+			c.emit(Event{Kind: QueueFailed, Err: fmt.Errorf("extend the visibility of %d messages: %w", len(batch), err)})
+		}
+		return
+	}
+	failed := failures(batch, out.Failed)
+	for _, m := range batch {
+		f, ok := failed[m]
+		m.mu.Lock()
+		if !ok {
+			m.hiddenUntil = until
+		}
+		m.lost = aws.ToString(f.Code) == codeInvalidHandle
+		m.mu.Unlock()
+		if ok {
+			c.emit(queueEvent(m, fmt.Errorf("extend visibility: %s: %s", aws.ToString(f.Code), aws.ToString(f.Message))))
+		}
+	}
+}
+
+// extendLease moves the end of the lease to the end of the message's visibility. If
+// it cannot, and the lease will end before the next beat, the handler is told to
+// stop: another attempt may begin then.
+func (c *Consumer) extendLease(ctx context.Context, m *message) {
+	m.mu.Lock()
+	a, until := m.attempt, m.hiddenUntil
+	m.mu.Unlock()
+	if _, none := c.Store.(noStore); none || a == nil {
+		return
+	}
+	err := errors.New("the message's visibility was not extended")
+	if until.After(a.until) {
+		err = c.Store.Extend(ctx, a.key, a.owner, until)
+	}
+	if err == nil {
+		a.until = until
+		return
+	}
+	lost := errors.Is(err, ErrLeaseLost)
+	if inTime := time.Until(a.until) > c.Visibility/3; inTime && !lost {
+		return // the next beat tries again
+	}
+	m.mu.Lock()
+	returned := m.attempt != a
+	m.mu.Unlock()
+	if returned {
+		return
+	}
+	a.cancel(fmt.Errorf("%w: %w", ErrLeaseLost, err))
+	c.emit(Event{Kind: LeaseLost, MessageID: m.id, Receives: m.receives, NotificationID: a.key, Err: fmt.Errorf("extend lease: %w", err)})
+}

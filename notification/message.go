@@ -14,8 +14,7 @@ const ContractVersion = "1"
 
 // The names of the message attributes. trigger_type and content_encoding are named
 // as in Nylas's own SNS channel, so that one consumer can serve both.
-// SQS takes ten attributes; the tenth stays free for ExtendedPayloadSize of the
-// SQS Extended Client Library.
+// SQS takes ten attributes; the tenth is [AttrPayloadSize].
 const (
 	AttrContractVersion = "contract_version"
 	AttrNotificationID  = "notification_id"
@@ -76,8 +75,8 @@ type Notification struct {
 
 // Attribute is one SQS message attribute. DataType is "String" or "Number".
 type Attribute struct {
-	DataType string
-	Value    string
+	DataType string `json:"type"`
+	Value    string `json:"value"`
 }
 
 // Wire is a [Notification] as SQS carries it: the parameters of SendMessage.
@@ -102,7 +101,8 @@ func (w Wire) Size() int {
 
 // Encode writes n as an SQS message. The body goes as it is where SQS takes it;
 // where SQS would refuse it for its characters, its size or because it is empty,
-// as base64 of gzip. The error is [ErrTooLarge].
+// as base64 of gzip. With the error [ErrTooLarge] the message is returned all the
+// same; it needs [Wire.Overflow].
 func (n Notification) Encode() (Wire, error) {
 	w := Wire{Attributes: n.attributes(), GroupID: groupID(n.GrantID)}
 	if acceptable(n.Body) {
@@ -118,7 +118,7 @@ func (n Notification) Encode() (Wire, error) {
 	}
 	w.Body = body
 	if size := w.Size(); size > MaxMessageBytes {
-		return Wire{}, fmt.Errorf("%w: %d bytes compressed, the limit is %d", ErrTooLarge, size, MaxMessageBytes)
+		return w, fmt.Errorf("%w: %d bytes compressed, the limit is %d", ErrTooLarge, size, MaxMessageBytes)
 	}
 	return w, nil
 }

@@ -94,3 +94,9 @@ const (
 	FieldMilliseconds   = "milliseconds"
 	FieldError          = "error"
 )
+
+// Where the receiver writes in the bucket; its policy allows nothing else.
+const (
+	SpillPrefix    = "spill/"    // messages that SQS did not take in time, to be replayed
+	OverflowPrefix = "overflow/" // bodies that are too large for a message
+)

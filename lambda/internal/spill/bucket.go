@@ -1,0 +1,115 @@
+// Package spill is the second durable place: it keeps in Amazon S3 what SQS did not
+// take in time (spill) and the bodies that are too large for an SQS message
+// (overflow). The receiver is its only user.
+//
+// It only writes. Replaying what was spilled is the operator's, reading an overflow
+// the consumer's; what the objects hold is package notification's.
+package spill
+
+import (
+	"bytes"
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"net/http"
+	"regexp"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/aws/ratelimit"
+	"github.com/aws/aws-sdk-go-v2/aws/retry"
+	"github.com/aws/aws-sdk-go-v2/service/s3"
+	"github.com/aws/smithy-go"
+
+	"github.com/onepagecrm/nylas-webhooks/lambda/contract"
+	"github.com/onepagecrm/nylas-webhooks/notification"
+)
+
+const (
+	// budget and tries of one object, of the handler's 7.5 s: what is left of it when
+	// the secret (1.5 s) and SQS (3 s) took all of theirs, and half a second to answer.
+	budget     = 2 * time.Second
+	tries      = 2
+	tryTimeout = 950 * time.Millisecond
+	maxBackoff = 50 * time.Millisecond
+)
+
+// Bucket is one S3 bucket. It is safe for concurrent use.
+type Bucket struct {
+	client *s3.Client
+	http   *http.Client
+	name   string
+}
+
+// New returns the Bucket of that name. Region, credentials and endpoint come from cfg.
+func New(cfg aws.Config, name string) *Bucket {
+	b := &Bucket{name: name, http: &http.Client{
+		Transport: http.DefaultTransport.(*http.Transport).Clone(),
+		Timeout:   tryTimeout,
+	}}
+	b.client = s3.NewFromConfig(cfg, func(o *s3.Options) {
+		o.HTTPClient = b.http
+		o.UsePathStyle = cfg.BaseEndpoint != nil // an engine's host has no subdomain per bucket
+		o.Retryer = retry.NewStandard(func(o *retry.StandardOptions) {
+			o.MaxAttempts = tries
+			o.MaxBackoff = maxBackoff
+			o.RateLimiter = ratelimit.None
+		})
+	})
+	return b
+}
+
+// Spill keeps a message that SQS did not take, by the hour in which it was received.
+// It returns nil only when S3 has confirmed that it keeps the object.
+func (b *Bucket) Spill(ctx context.Context, w notification.Wire, receivedAt time.Time, requestID string) error {
+	object, err := w.Spill()
+	if err != nil {
+		return err
+	}
+	key := contract.SpillPrefix + receivedAt.UTC().Format("2006/01/02/15/") + objectID(requestID) + ".json.gz"
+	if err := b.put(ctx, key, "application/gzip", object); err != nil {
+		return fmt.Errorf("spill to bucket: %w", err)
+	}
+	return nil
+}
+
+// Overflow keeps the body of a message that is too large for SQS, and returns the
+// message that points to it.
+func (b *Bucket) Overflow(ctx context.Context, w notification.Wire, requestID string) (notification.Wire, error) {
+	key := contract.OverflowPrefix + objectID(requestID)
+	if err := b.put(ctx, key, "text/plain; charset=utf-8", []byte(w.Body)); err != nil {
+		return notification.Wire{}, fmt.Errorf("put overflow into bucket: %w", err)
+	}
+	return w.Overflow(notification.Pointer{Bucket: b.name, Key: key})
+}
+
+func (b *Bucket) put(ctx context.Context, key, contentType string, object []byte) error {
+	ctx, cancel := context.WithTimeout(ctx, budget)
+	defer cancel()
+	_, err := b.client.PutObject(ctx, &s3.PutObjectInput{
+		Bucket:      aws.String(b.name),
+		Key:         aws.String(key),
+		ContentType: aws.String(contentType),
+		Body:        bytes.NewReader(object),
+		IfNoneMatch: aws.String("*"), // nothing that is kept is ever overwritten
+	})
+	// The key is this request's alone, so what is there is what the first try wrote
+	// before its answer got lost.
+	if api := smithy.APIError(nil); errors.As(err, &api) && api.ErrorCode() == "PreconditionFailed" {
+		return nil
+	}
+	return err
+}
+
+// plainID is what API Gateway's request ids are made of.
+var plainID = regexp.MustCompile(`^[A-Za-z0-9-]{8,64}$`)
+
+// objectID returns the request's id, so that object and log line find each other, or
+// a random one where a request has none that can stand in a key.
+func objectID(requestID string) string {
+	if plainID.MatchString(requestID) {
+		return requestID
+	}
+	return rand.Text()
+}

@@ -1,0 +1,171 @@
+package spill
+
+import (
+	"context"
+	"errors"
+	"io"
+	"net/http"
+	"reflect"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+
+	"github.com/onepagecrm/nylas-webhooks/notification"
+)
+
+var credentials = aws.CredentialsProviderFunc(func(context.Context) (aws.Credentials, error) {
+	return aws.Credentials{AccessKeyID: "id", SecretAccessKey: "key"}, nil
+})
+
+// fakeS3 plays S3 under the real SDK.
+type fakeS3 struct {
+	objects map[string]string
+	play    func(try int, r *http.Request) (*http.Response, error) // nil answer: as S3 does
+	tries   int
+}
+
+func (f *fakeS3) RoundTrip(r *http.Request) (*http.Response, error) {
+	f.tries++
+	body, err := io.ReadAll(r.Body)
+	if err != nil {
+		return nil, err
+	}
+	if f.play != nil {
+		if answer, err := f.play(f.tries, r); answer != nil || err != nil {
+			return answer, err
+		}
+	}
+	key := r.URL.Host + r.URL.Path
+	if _, ok := f.objects[key]; ok && r.Header.Get("If-None-Match") == "*" {
+		return answer(412, "PreconditionFailed"), nil
+	}
+	f.objects[key] = string(body)
+	return answer(200, ""), nil
+}
+
+func answer(status int, code string) *http.Response {
+	body := ""
+	if code != "" {
+		body = "<Error><Code>" + code + "</Code></Error>"
+	}
+	return &http.Response{StatusCode: status, Header: http.Header{}, Body: io.NopCloser(strings.NewReader(body))}
+}
+
+func newBucket() (*Bucket, *fakeS3) {
+	f := &fakeS3{objects: make(map[string]string)}
+	b := New(aws.Config{Region: "eu-west-1", Credentials: credentials}, "bucket")
+	b.http.Transport = f
+	return b, f
+}
+
+var (
+	receivedAt = time.Date(2026, 11, 24, 23, 59, 59, 0, time.FixedZone("", -3600)) // the next day in UTC
+	wire       = notification.Wire{Body: "{}", Attributes: map[string]notification.Attribute{"contract_version": {DataType: "String", Value: "1"}}, GroupID: "g"}
+)
+
+const (
+	requestID = "3f2b8c1e-aaaa-bbbb-cccc-0123456789ab"
+	spillKey  = "bucket.s3.eu-west-1.amazonaws.com/spill/2026/11/25/00/" + requestID + ".json.gz"
+)
+
+func TestSpillKeepsTheWholeMessage(t *testing.T) {
+	b, f := newBucket()
+	if err := b.Spill(t.Context(), wire, receivedAt, requestID); err != nil {
+		t.Fatal(err)
+	}
+	got, err := notification.Unspill([]byte(f.objects[spillKey]))
+	if err != nil || !reflect.DeepEqual(got, wire) {
+		t.Errorf("objects %v: read back %v, %v", f.objects, got, err)
+	}
+}
+
+func TestOverflowPointsToTheBody(t *testing.T) {
+	b, f := newBucket()
+	small, err := b.Overflow(t.Context(), wire, requestID)
+	if err != nil {
+		t.Fatal(err)
+	}
+	p, ok, err := notification.ParsePointer(small.Body, map[string]string{"ExtendedPayloadSize": small.Attributes["ExtendedPayloadSize"].Value})
+	if !ok || err != nil || p.Bucket != "bucket" || p.Key != "overflow/"+requestID {
+		t.Fatalf("pointer %v, %v, %v", p, ok, err)
+	}
+	if got := f.objects["bucket.s3.eu-west-1.amazonaws.com/"+p.Key]; got != wire.Body {
+		t.Errorf("the object holds %q, want the body", got)
+	}
+}
+
+func TestNilOnlyWhenS3Confirms(t *testing.T) {
+	tests := []struct {
+		name string
+		play func(f *fakeS3) func(int, *http.Request) (*http.Response, error)
+		ok   bool
+	}{
+		{"503, then kept", func(*fakeS3) func(int, *http.Request) (*http.Response, error) {
+			return func(try int, _ *http.Request) (*http.Response, error) {
+				if try == 1 {
+					return answer(503, "SlowDown"), nil
+				}
+				return nil, nil
+			}
+		}, true},
+		{"kept, but the answer got lost", func(f *fakeS3) func(int, *http.Request) (*http.Response, error) {
+			return func(try int, _ *http.Request) (*http.Response, error) {
+				if try == 1 {
+					f.objects[spillKey] = "as the first try wrote it"
+					return nil, errors.New("connection reset by peer")
+				}
+				return nil, nil
+			}
+		}, true},
+		{"503 for ever", func(*fakeS3) func(int, *http.Request) (*http.Response, error) {
+			return func(int, *http.Request) (*http.Response, error) { return answer(503, "SlowDown"), nil }
+		}, false},
+		{"denied", func(*fakeS3) func(int, *http.Request) (*http.Response, error) {
+			return func(int, *http.Request) (*http.Response, error) { return answer(403, "AccessDenied"), nil }
+		}, false},
+		{"no answer", func(*fakeS3) func(int, *http.Request) (*http.Response, error) {
+			return func(_ int, r *http.Request) (*http.Response, error) {
+				<-r.Context().Done()
+				return nil, r.Context().Err()
+			}
+		}, false},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				b, f := newBucket()
+				f.play = tt.play(f)
+				start := time.Now()
+				if err := b.Spill(t.Context(), wire, receivedAt, requestID); (err == nil) != tt.ok {
+					t.Errorf("Spill = %v, want success: %v", err, tt.ok)
+				}
+				if took := time.Since(start); took > budget || f.tries > tries {
+					t.Errorf("took %v and %d tries, want at most %v and %d", took, f.tries, budget, tries)
+				}
+			})
+		})
+	}
+}
+
+// A key is never made of what a request could bring along.
+func TestOddRequestIDs(t *testing.T) {
+	for _, id := range []string{"", "../../overflow/x", "a b", strings.Repeat("a", 65), "ü2345678"} {
+		b, f := newBucket()
+		for range 2 {
+			if err := b.Spill(t.Context(), wire, receivedAt, id); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if len(f.objects) != 2 {
+			t.Errorf("%q: %d objects for two requests", id, len(f.objects))
+		}
+		for key := range f.objects {
+			if !strings.HasPrefix(key, "bucket.s3.eu-west-1.amazonaws.com/spill/2026/11/25/00/") || strings.Count(key, "/") != 6 {
+				t.Errorf("%q: key %s", id, key)
+			}
+		}
+	}
+}

@@ -6,7 +6,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"time"
 
 	"github.com/aws/aws-cdk-go/awscdk/v2"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awslambda"
@@ -75,12 +74,8 @@ func (b *Builder) build(architecture stages.Architecture) (string, error) {
 		return "", fmt.Errorf("build the receiver for %s: go build %s failed (%w); fix it and run again:\n%s",
 			architecture, receiverProgram, err, output.Bytes())
 	}
-	// The zip holds mode and time; a umask or a clock must not change it.
+	// The zip holds the mode, which a umask must not change. Its times are the CDK CLI's.
 	if err := os.Chmod(bootstrap, 0o755); err != nil { //nolint:gosec // Lambda runs it
-		return "", fmt.Errorf("build the receiver: %w", err)
-	}
-	epoch := time.Date(1980, time.January, 1, 0, 0, 0, 0, time.UTC) // the earliest a zip can say
-	if err := os.Chtimes(bootstrap, epoch, epoch); err != nil {
 		return "", fmt.Errorf("build the receiver: %w", err)
 	}
 	return dir, nil

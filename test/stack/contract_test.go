@@ -1,0 +1,55 @@
+package stack
+
+import (
+	"maps"
+	"reflect"
+	"slices"
+	"testing"
+
+	"github.com/onepagecrm/nylas-webhooks/lambda/contract"
+)
+
+// The template's variables are those the function loads, no more and no fewer.
+func TestEnvironmentHasTheContractsKeys(t *testing.T) {
+	want := slices.Sorted(maps.Keys(contract.Config{}.Vars()))
+	for name, d := range stacks {
+		variables, _ := d.template.props(functionType, "Receiver").at("Environment", "Variables").(map[string]any)
+		if got := slices.Sorted(maps.Keys(variables)); !slices.Equal(got, want) {
+			t.Errorf("%s: the template sets %v, the function reads %v", name, got, want)
+		}
+	}
+}
+
+// The template's variables, with what CloudFormation puts in for the references,
+// load into the configuration that was meant.
+func TestEnvironmentLoads(t *testing.T) {
+	for name, d := range stacks {
+		resolved := map[string]string{
+			text(ref(d.template.id(queueType, "Queue"))): "https://sqs.eu-central-1.amazonaws.com/123456789012/queue",
+			text(getAtt("Secret", "Id")):                 "arn:aws:secretsmanager:eu-central-1:123456789012:secret:s-AbCdEf", // not Ref, which some engines make the name
+		}
+		variables, _ := d.template.props(functionType, "Receiver").at("Environment", "Variables").(map[string]any)
+		config, err := contract.Load(func(key string) (string, bool) {
+			value, ok := variables[key]
+			if literal, isString := value.(string); isString {
+				return literal, ok
+			}
+			return resolved[text(value)], ok
+		})
+		if err != nil {
+			t.Errorf("%s: %v", name, err)
+			continue
+		}
+		if config.Stage != name {
+			t.Errorf("%s: the function believes it is %s", name, config.Stage)
+		}
+		for i, v := 0, reflect.ValueOf(config); i < v.NumField(); i++ {
+			if v.Field(i).IsZero() {
+				t.Errorf("%s: %s is empty", name, v.Type().Field(i).Name)
+			}
+		}
+		if config.QueueURL != resolved[text(ref(d.template.id(queueType, "Queue")))] || config.SecretARN != resolved[text(getAtt("Secret", "Id"))] {
+			t.Errorf("%s: the variables are swapped: %+v", name, config)
+		}
+	}
+}

@@ -1,0 +1,16 @@
+// Package stack tests the CloudFormation templates: what the stacks are, as they
+// would be deployed, without an AWS account.
+//
+//	snapshot_test.go   prod in full, the other stages as their difference from it
+//	rules_test.go      what must hold in every stage, each with its reason
+//	mutations_test.go  breaks each rule once, and expects it to notice
+//	contract_test.go   the function's environment
+//	build_test.go      the same commit gives the same bytes, elsewhere too
+//	runbook_test.go    every alarm has its heading, every heading its alarm
+//
+// Everything is synthesized once, in one Node process and in order, before any test
+// runs; the tests only read decoded JSON. It deliberately does not use the CDK's
+// assertions module, whose failed check is a panic that ends the test binary.
+//
+// The snapshots in testdata are written anew by UPDATE_SNAPSHOTS=1, never in CI.
+package stack

@@ -1,0 +1,280 @@
+package stack
+
+import (
+	"fmt"
+	"regexp"
+	"slices"
+	"strings"
+)
+
+// signedOnly are the metrics that only a signed request or our own fault moves, so
+// that they may page; each with the reason. A forged request moves none of them.
+var signedOnly = map[string]string{
+	"NylasWebhooks/GatewayFaults":     "the gateway could not get an answer; bodies beyond Lambda's limit are left out",
+	"NylasWebhooks/SendFailed":        "counted after the signature was verified",
+	"NylasWebhooks/SecretUnavailable": "Secrets Manager failed; a request only finds it out",
+	"NylasWebhooks/Faulted":           "a defect of ours; a caller's nonsense is Refused",
+	"NylasWebhooks/Accepted":          "counted after SQS took a verified notification",
+	"AWS/Lambda/Errors":               "the function answers every request; an error is a crash",
+	"AWS/Lambda/Throttles":            "our concurrency; the gateway's throttle bounds what a flood can ask for",
+
+	"AWS/SQS/ApproximateAgeOfOldestMessage":      "only verified notifications are on the queue",
+	"AWS/SQS/ApproximateNumberOfMessagesVisible": "only verified notifications are on the queue",
+}
+
+// topicOf is the role of the topic an alarm of that severity tells.
+var topicOf = map[string]string{"page": "Pages", "ticket": "Tickets"}
+
+var description = regexp.MustCompile(`^\[(page|ticket)\] (.+) Not: (.+) First: aws .+ Runbook: docs/runbook\.md#([a-z]+)$`)
+
+// role returns an alarm's role, which is its name without the stack's.
+func role(d deployment, id string) string {
+	return strings.TrimPrefix(fmt.Sprint(d.template.Resources[id].Properties.at("AlarmName")), "NylasWebhooks-"+d.stage.Name+"-")
+}
+
+// metric returns what an alarm reads, as namespace/name.
+func metric(p object) string { return fmt.Sprintf("%v/%v", p.at("Namespace"), p.at("MetricName")) }
+
+var alarmRules = []rule{
+	{
+		name: "alarms speak", why: "whoever is woken reads what it means, what it does not mean and what to do first; where it says nothing, minutes are lost",
+		check: func(d deployment) (f findings) {
+			seen := make(map[string]bool)
+			for _, id := range d.template.of(alarmType) {
+				p := d.template.Resources[id].Properties
+				name := role(d, id)
+				if !strings.HasPrefix(id, name+"Alarm") || seen[name] {
+					f.addf("%s is named %v", id, p.at("AlarmName"))
+				}
+				seen[name] = true
+				said := literal(p.at("AlarmDescription"))
+				parts := description.FindStringSubmatch(said)
+				if parts == nil {
+					f.addf("%s does not say severity, meaning, what it is not, the first command and the runbook's heading: %q", name, said)
+					continue
+				}
+				f.want(name+"'s heading", parts[4], strings.ToLower(name))
+				if len(said) > 900 { // of 1,024, the rest is for generated names
+					f.addf("%s's description has %d characters", name, len(said))
+				}
+			}
+			return f
+		},
+		mutations: []mutation{
+			{"no description", set(alarmType, "DeadLettersAlarm", nil, "AlarmDescription")},
+			{"no command", set(alarmType, "TestEventAlarm", "[ticket] x Not: y Runbook: docs/runbook.md#testevent", "AlarmDescription")},
+			{"another's heading", set(alarmType, "TestEventAlarm", "[ticket] x Not: y First: aws z Runbook: docs/runbook.md#mismatch", "AlarmDescription")},
+			{"another stage's name", set(alarmType, "DeadLettersAlarm", "NylasWebhooks-prod-DeadLetters", "AlarmName")},
+			{"too long", set(alarmType, "TestEventAlarm", "[ticket] x Not: "+strings.Repeat("y", 900)+" First: aws z Runbook: docs/runbook.md#testevent", "AlarmDescription")},
+		},
+	},
+	{
+		name: "alarms tell somebody", why: "an alarm without an action is a dashboard; and a ticket on the pager's topic wakes somebody for nothing",
+		check: func(d deployment) (f findings) {
+			for _, id := range d.template.of(alarmType) {
+				p := d.template.Resources[id].Properties
+				severity, _, _ := strings.Cut(strings.TrimPrefix(literal(p.at("AlarmDescription")), "["), "]")
+				want := []any{ref(d.template.id(topicType, topicOf[severity]))}
+				f.want(id+"'s action", p.at("AlarmActions"), want)
+				f.want(id+"'s action when it is over", p.at("OKActions"), want)
+				if p.at("ActionsEnabled") == false {
+					f.addf("%s's actions are off", id)
+				}
+			}
+			return f
+		},
+		mutations: []mutation{
+			{"no action", set(alarmType, "SendFailedAlarm", nil, "AlarmActions")},
+			{"ticket that pages", func(t template) {
+				set(alarmType, "MismatchAlarm", []any{ref(t.id(topicType, "Pages"))}, "AlarmActions")(t)
+			}},
+			{"never over", set(alarmType, "SendFailedAlarm", nil, "OKActions")},
+			{"switched off", set(alarmType, "SendFailedAlarm", false, "ActionsEnabled")},
+		},
+	},
+	{
+		name: "forged requests page nobody", why: "otherwise anybody on the internet wakes the team at will, until it stops listening",
+		check: func(d deployment) (f findings) {
+			for _, id := range d.template.of(alarmType) {
+				p := d.template.Resources[id].Properties
+				if !strings.HasPrefix(literal(p.at("AlarmDescription")), "[page]") || signedOnly[metric(p)] != "" {
+					continue
+				}
+				// The one exception: signatures fail and none is good, five minutes long, where the
+				// stage says that there always is a good one.
+				exception := metric(p) == "NylasWebhooks/Verified" && d.stage.QuietEventsPerMinute > 0 &&
+					p.is("Maximum", "Statistic") && p.is("LessThanThreshold", "ComparisonOperator") && p.is(1, "Threshold") &&
+					p.is(60, "Period") && p.is(5, "EvaluationPeriods") && p.is(5, "DatapointsToAlarm") && p.is("notBreaching", "TreatMissingData")
+				if !exception {
+					f.addf("%s pages on %s, which a stranger can move", id, metric(p))
+				}
+			}
+			return f
+		},
+		mutations: []mutation{
+			{"page on mismatches", set(alarmType, "SendFailedAlarm", "Mismatch", "MetricName")},
+			{"page on 5XXError", func(t template) {
+				set(alarmType, "SendFailedAlarm", "AWS/ApiGateway", "Namespace")(t)
+				set(alarmType, "SendFailedAlarm", "5XXError", "MetricName")(t)
+			}},
+			{"page on one bad minute", set(alarmType, "SignaturesFailingAlarm", 1, "DatapointsToAlarm")},
+			{"page when nobody signs", set(alarmType, "SignaturesFailingAlarm", "breaching", "TreatMissingData")},
+			{"page on any bad signature", set(alarmType, "SignaturesFailingAlarm", "Minimum", "Statistic")},
+		},
+	},
+	{
+		name: "alarms can fire", why: "a dimension that names no resource of this stack makes an alarm that never fires, and metric math one that the engine refuses",
+		check: func(d deployment) (f findings) {
+			for _, id := range d.template.of(alarmType) {
+				p := d.template.Resources[id].Properties
+				if p.at("Metrics") != nil {
+					f.addf("%s is metric math", id)
+				}
+				m, _ := p.at("DatapointsToAlarm").(float64)
+				n, _ := p.at("EvaluationPeriods").(float64)
+				period, _ := p.at("Period").(float64)
+				if m < 1 || m > n || period < 60 || int(period)%60 != 0 || period*n > 24*3600 {
+					f.addf("%s wants %v of %v periods of %v s", id, m, n, period)
+				}
+				if (p.at("Statistic") == nil) == (p.at("ExtendedStatistic") == nil) {
+					f.addf("%s has no statistic, or two", id)
+				}
+				f.want(id+"'s dimensions", p.at("Dimensions"), dimensions(d, metric(p), strings.HasPrefix(id, "DeadLetters")))
+			}
+			return f
+		},
+		mutations: []mutation{
+			{"another stage", func(t template) {
+				objects(t.props(alarmType, "SendFailedAlarm").at("Dimensions"))[0]["Value"] = "prod"
+			}},
+			{"the queue instead of its dead letters", func(t template) {
+				objects(t.props(alarmType, "DeadLettersAlarm").at("Dimensions"))[0]["Value"] = getAtt(t.id(queueType, "Queue"), "QueueName")
+			}},
+			{"API of any stage", func(t template) {
+				set(alarmType, "LatencyAlarm", list(t.props(alarmType, "LatencyAlarm").at("Dimensions"))[:1], "Dimensions")(t)
+			}},
+			{"metric math", set(alarmType, "LatencyAlarm", []any{}, "Metrics")},
+			{"more datapoints than periods", set(alarmType, "QueueAgeAlarm", 6, "DatapointsToAlarm")},
+			{"ten seconds", set(alarmType, "QueueAgeAlarm", 10, "Period")},
+			{"no statistic", set(alarmType, "QueueAgeAlarm", nil, "Statistic")},
+		},
+	},
+	{
+		name: "missing data", why: "CloudWatch's default keeps the last state: an alarm that is over would stay, silence would never be noticed",
+		check: func(d deployment) (f findings) {
+			for _, id := range d.template.of(alarmType) {
+				want := "notBreaching"
+				if role(d, id) == "Silence" {
+					want = "breaching"
+				}
+				f.want(id+"'s missing data", d.template.Resources[id].Properties.at("TreatMissingData"), want)
+			}
+			return f
+		},
+		mutations: []mutation{
+			{"default", set(alarmType, "DeadLettersAlarm", nil, "TreatMissingData")},
+			{"silence is good", set(alarmType, "SilenceAlarm", "notBreaching", "TreatMissingData")},
+		},
+	},
+	{
+		name: "dead letters are seen", why: "SQS does not count its own moves as sent, and an age in the dead-letter queue starts at the move, expiry at the first send",
+		check: func(d deployment) (f findings) {
+			dead, expiring := d.template.props(alarmType, "DeadLettersAlarm"), d.template.props(alarmType, "DeadLettersExpiringAlarm")
+			f.want("the metric", metric(dead), "AWS/SQS/ApproximateNumberOfMessagesVisible")
+			f.want("the threshold", []any{dead.at("ComparisonOperator"), dead.at("Threshold"), dead.at("DatapointsToAlarm")}, []any{"GreaterThanThreshold", 0, 1})
+			kept, _ := d.template.props(queueType, "DeadLetters").at("MessageRetentionPeriod").(float64)
+			before, _ := d.template.props(queueType, "Queue").at("MessageRetentionPeriod").(float64)
+			f.want("the age", expiring.at("Threshold"), 0.75*(kept-before))
+			return f
+		},
+		mutations: []mutation{
+			{"messages sent", set(alarmType, "DeadLettersAlarm", "NumberOfMessagesSent", "MetricName")},
+			{"ten of them", set(alarmType, "DeadLettersAlarm", 10, "Threshold")},
+			{"age from the retention alone", set(alarmType, "DeadLettersExpiringAlarm", 0.75*14*24*3600, "Threshold")},
+		},
+	},
+	{
+		name: "topics", why: "a topic with a policy lets nobody publish whom it does not name; under AWS's own key CloudWatch publishes nothing and says so nowhere",
+		check: func(d deployment) (f findings) {
+			f.want("the topics", len(d.template.of(topicType)), 2)
+			for _, id := range d.template.of(topicType) {
+				key := any(nil)
+				if d.stage.OwnKey {
+					key = getAtt(d.template.id(keyType, "Key"), "Arn")
+				}
+				f.want(id+"'s key", d.template.Resources[id].Properties.at("KmsMasterKeyId"), key)
+				policy := policyOf(d.template, "AWS::SNS::TopicPolicy", "Topics", id)
+				if !tlsOnly(policy, "sns:Publish") {
+					f.addf("%s accepts plain HTTP", id)
+				}
+				alarms := slices.ContainsFunc(objects(policy.at("PolicyDocument", "Statement")), func(s object) bool {
+					return s.is("Allow", "Effect") && s.is("sns:Publish", "Action") && s.is("cloudwatch.amazonaws.com", "Principal", "Service") &&
+						strings.HasSuffix(literal(s.at("Condition", "ArnLike", "aws:SourceArn")), ":alarm:NylasWebhooks-"+d.stage.Name+"-*")
+				})
+				f.want("letting this stack's alarms publish to "+id, alarms, true)
+			}
+			return f
+		},
+		mutations: []mutation{
+			{"AWS's key", set(topicType, "Pages", "alias/aws/sns", "KmsMasterKeyId")},
+			{"no policy", func(t template) { delete(t.Resources, t.id("AWS::SNS::TopicPolicy", "PagesPolicy")) }},
+			{"alarms not named", func(t template) {
+				statements := objects(t.props("AWS::SNS::TopicPolicy", "PagesPolicy").at("PolicyDocument", "Statement"))
+				statements[1]["Principal"] = map[string]any{"Service": "events.amazonaws.com"}
+			}},
+		},
+	},
+	{
+		name: "recipients", why: "whom the settings name, and nobody else, hears of the alarms",
+		check: func(d deployment) (f findings) {
+			var got, want []string
+			for _, id := range d.template.of("AWS::SNS::Subscription") {
+				p := d.template.Resources[id].Properties
+				got = append(got, fmt.Sprintf("%s %v %v", text(p.at("TopicArn")), p.at("Protocol"), p.at("Endpoint")))
+			}
+			for role, recipients := range map[string][2][]string{
+				"Pages": {d.stage.Pages.Emails, d.stage.Pages.Endpoints}, "Tickets": {d.stage.Tickets.Emails, d.stage.Tickets.Endpoints},
+			} {
+				for i, protocol := range []string{"email", "https"} {
+					for _, endpoint := range recipients[i] {
+						want = append(want, fmt.Sprintf("%s %v %v", text(ref(d.template.id(topicType, role))), protocol, endpoint))
+					}
+				}
+			}
+			slices.Sort(got)
+			slices.Sort(want)
+			f.want("the subscriptions", got, want)
+			return f
+		},
+		mutations: []mutation{
+			{"nobody", func(t template) {
+				for _, id := range t.of("AWS::SNS::Subscription") {
+					delete(t.Resources, id)
+				}
+			}},
+		},
+	},
+}
+
+// dimensions returns what an alarm's dimensions must be for its metric: the resource
+// of this stack that publishes it.
+func dimensions(d deployment, metric string, dead bool) any {
+	dimension := func(name string, value any) map[string]any { return map[string]any{"Name": name, "Value": value} }
+	namespace := metric[:strings.LastIndex(metric, "/")]
+	switch {
+	case namespace == "NylasWebhooks":
+		return []any{dimension("Stage", d.template.props(functionType, "Receiver").at("Environment", "Variables", "WEBHOOK_STAGE"))}
+	case namespace == "AWS/SQS" && dead:
+		return []any{dimension("QueueName", getAtt(d.template.id(queueType, "DeadLetters"), "QueueName"))}
+	case namespace == "AWS/SQS":
+		return []any{dimension("QueueName", getAtt(d.template.id(queueType, "Queue"), "QueueName"))}
+	case namespace == "AWS/ApiGateway":
+		api := d.template.Resources[d.template.of(restAPIType)[0]].Properties
+		return []any{dimension("ApiName", api.at("Name")), dimension("Stage", ref(d.template.of(apiStageType)[0]))}
+	case metric == "AWS/Lambda/ClaimedAccountConcurrency": // the account's
+		return nil
+	case namespace == "AWS/Lambda":
+		return []any{dimension("FunctionName", ref(d.template.id(functionType, "Receiver")))}
+	}
+	return "unknown namespace " + namespace
+}

@@ -1,0 +1,77 @@
+package stack
+
+import (
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/onepagecrm/nylas-webhooks/infra/webhooks"
+)
+
+func TestStackProperties(t *testing.T) {
+	for name, d := range stacks {
+		a := manifests[webhooks.StackName(d.stage)]
+		if a.Properties.TerminationProtection != d.stage.Protected {
+			t.Errorf("%s: termination protection is %v", name, a.Properties.TerminationProtection)
+		}
+		if a.Properties.Tags["Project"] != "nylas-webhooks" || a.Properties.Tags["Stage"] != name {
+			t.Errorf("%s: the tags are %v", name, a.Properties.Tags)
+		}
+		if d.template.Description == "" {
+			t.Errorf("%s: the stack has no description", name)
+		}
+		want := "aws://unknown-account/unknown-region"
+		if d.stage.Account != "" {
+			want = "aws://" + d.stage.Account + "/" + d.stage.Region // so that the CDK CLI refuses any other account
+		}
+		if a.Environment != want {
+			t.Errorf("%s: the environment is %s, want %s", name, a.Environment, want)
+		}
+	}
+}
+
+// "cdk deploy --all" takes the main assembly's stacks, and must not overwrite the
+// account's logging role.
+func TestAccountStackIsNotPartOfAll(t *testing.T) {
+	for name, a := range manifests {
+		if a.Type == "aws:cloudformation:stack" && strings.Contains(name, "account") {
+			t.Errorf("%s is in the main assembly", name)
+		}
+	}
+	for id, r := range logging.Resources {
+		if r.DeletionPolicy != "Retain" {
+			t.Errorf("%s is deleted with the stack, and with it every API's logging", id)
+		}
+	}
+}
+
+func TestAlarmsOff(t *testing.T) {
+	stage := named("dev")
+	stage.AlarmsOff = map[string]string{"QueueAge": "nobody reads this queue"}
+	app, err := newApp(filepath.Join(t.TempDir(), "out"), false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := webhooks.NewStack(app, stage, webhooks.NewBuilder(root)); err != nil {
+		t.Fatal(err)
+	}
+	app.Synth(nil)
+	var off template
+	if err := decode(filepath.Join(*app.Outdir(), "NylasWebhooks-dev.template.json"), &off); err != nil {
+		t.Fatal(err)
+	}
+	if id := off.id(alarmType, "QueueAgeAlarm"); id != "" {
+		t.Errorf("%s exists although it is switched off", id)
+	}
+	if got, want := len(off.of(alarmType)), len(stacks["dev"].template.of(alarmType))-1; got != want {
+		t.Errorf("%d alarms are left of %d", got, want+1)
+	}
+
+	stage.AlarmsOff = map[string]string{"QueueAgee": "mistyped"}
+	if app, err = newApp(filepath.Join(t.TempDir(), "out"), false); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := webhooks.NewStack(app, stage, webhooks.NewBuilder(root)); err == nil || !strings.Contains(err.Error(), "QueueAgee") {
+		t.Errorf("switching off an alarm that does not exist: %v", err)
+	}
+}

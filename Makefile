@@ -26,7 +26,7 @@ on_engine = exports=$$($(engine) env --outputs $(outputs)) && eval "$$exports"
 
 .PHONY: help
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^##@ / { printf "%s\n", substr($$0, 5) } /^[a-z0-9-]+:.*## / { printf "  %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 ##@ Run it here
 
@@ -36,7 +36,8 @@ run: $(NODE) $(ENGINE) ## deploy to a local engine and play Nylas against it
 	@mkdir -p $(dir $(outputs))
 # Bootstrapping needs no app, and where no cdk.json is none is built. What is deployed is bootstrapped.
 	@if [ ! -f $(outputs) ]; then $(on_engine); echo "cdk: bootstrap"; \
-		(cd $(dir $(outputs)) && cdk bootstrap aws://000000000000/us-east-1 --no-notices); fi
+		(cd $(dir $(outputs)) && cdk bootstrap aws://000000000000/us-east-1 --no-notices); \
+		echo "go: the CDK app is compiled; the first time that takes 2 to 4 minutes"; fi
 # An assembly of its own, so that a run and another target's synth are not in each other's way.
 	@$(on_engine); echo "cdk: deploy $(local)"; \
 		cdk deploy $(local) --output $(dir $(outputs))cdk.out --require-approval never --outputs-file $(outputs)

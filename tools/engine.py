@@ -260,6 +260,8 @@ def env(engine, outputs, stack):
     """Print what points the AWS CLI, SDKs, the CDK CLI and Go programs at the engine, for a shell's eval."""
     if not engine.healthy():
         raise Problem("the engine is not running. make run starts it.")
+    hosts = (os.environ.get("NO_PROXY") or os.environ.get("no_proxy") or "").split(",")
+    direct = ",".join(dict.fromkeys(filter(None, [*hosts, "localhost", HOST])))
     exports = {
         "AWS_ENDPOINT_URL": engine.url(),
         "AWS_ENDPOINT_URL_S3": engine.url(),  # makes the CDK CLI use path-style bucket addresses
@@ -270,8 +272,8 @@ def env(engine, outputs, stack):
         "NODE_EXTRA_CA_CERTS": engine.cert,  # adds to Node's roots; the next two replace a program's
         "AWS_CA_BUNDLE": engine.bundle,
         "SSL_CERT_FILE": engine.bundle,
-        "NO_PROXY": "localhost,127.0.0.1",
-        "no_proxy": "localhost,127.0.0.1",
+        "NO_PROXY": direct,
+        "no_proxy": direct,
     }
     if webhook := webhook_url(engine, outputs, stack):
         exports["WEBHOOK_URL"] = webhook

@@ -19,10 +19,6 @@ import (
 // The text of its error is logged: no bodies, subjects or addresses in it.
 type Handler func(context.Context, notification.Notification) error
 
-// TypeSmokeTest is the type of the notification that an operator's smoke test sends
-// through the whole system: it is deleted without calling the handler.
-const TypeSmokeTest = "smoke.test"
-
 // Config is what [New] and [LambdaHandler] need. A duration or number that is zero
 // gets its default.
 type Config struct {

@@ -335,7 +335,7 @@ func TestSmokeTestIsDeletedUnhandled(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		q := newFakeQueue(t)
 		n := note("smoke")
-		n.Type = TypeSmokeTest
+		n.Type = notification.SmokeTestType
 		q.send(n)
 		b := start(t, q, Config{Handler: func(context.Context, notification.Notification) error {
 			t.Error("handled")

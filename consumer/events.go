@@ -14,7 +14,7 @@ type Kind string
 const (
 	Handled    Kind = "handled"    // the handler succeeded
 	Duplicate  Kind = "duplicate"  // handled before; deleted
-	SmokeTest  Kind = "smoke_test" // a smoke test's notification arrived; deleted
+	SmokeTest  Kind = "smoke_test" // a notification of notification.SmokeTestType arrived; deleted unhandled
 	Failed     Kind = "failed"     // the handler failed; hidden for Delay, then received again
 	Rejected   Kind = "rejected"   // no attempt will work; moved to the dead-letter queue
 	Unreadable Kind = "unreadable" // cannot be decoded; left to the redrive policy

@@ -24,7 +24,10 @@ type fakeQueue struct {
 
 	mu       sync.Mutex
 	changed  chan struct{}
+	gone     int // messages deleted or dead
 	messages []*queued
+	waiting  []*queued          // the messages, but for deleted ones at the front
+	received map[string]*queued // by the receipt handle that is good
 	dead     []*queued
 	sent     []*sqs.SendMessageInput // to the dead-letter queue, by the consumer
 	receives int                     // requests
@@ -48,7 +51,7 @@ type queued struct {
 }
 
 func newFakeQueue(t *testing.T) *fakeQueue {
-	return &fakeQueue{t: t, maxReceive: 5, changed: make(chan struct{})}
+	return &fakeQueue{t: t, maxReceive: 5, changed: make(chan struct{}), received: map[string]*queued{}}
 }
 
 // partial is a fault that a batch request reports for one entry.
@@ -72,6 +75,7 @@ func (q *fakeQueue) sendWire(wire notification.Wire) *queued {
 	defer q.mu.Unlock()
 	m := &queued{id: fmt.Sprintf("message-%d", len(q.messages)), wire: wire, visible: time.Now()}
 	q.messages = append(q.messages, m)
+	q.waiting = append(q.waiting, m)
 	q.wake()
 	return m
 }
@@ -85,13 +89,7 @@ func (q *fakeQueue) wake() {
 func (q *fakeQueue) left() int {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	n := 0
-	for _, m := range q.messages {
-		if !m.deleted {
-			n++
-		}
-	}
-	return n
+	return len(q.messages) - q.gone
 }
 
 func (q *fakeQueue) deadLetters() int {
@@ -144,31 +142,35 @@ func (q *fakeQueue) ReceiveMessage(ctx context.Context, in *sqs.ReceiveMessageIn
 // when the next message becomes visible.
 func (q *fakeQueue) take(limit int, visibility time.Duration) (out []types.Message, next time.Time) {
 	now := time.Now()
-	inFlight := 0
-	for _, m := range q.messages {
+	for len(q.waiting) > 0 && q.waiting[0].deleted {
+		q.waiting = q.waiting[1:]
+	}
+	for _, m := range q.waiting {
+		if len(out) == limit {
+			break
+		}
 		if m.deleted {
 			continue
 		}
 		if m.visible.After(now) {
-			inFlight++
 			if next.IsZero() || m.visible.Before(next) {
 				next = m.visible
 			}
 			continue
 		}
-		if len(out) == limit {
-			continue
-		}
 		if m.receives >= q.maxReceive {
 			m.deleted = true
+			q.gone++
 			q.dead = append(q.dead, m)
+			delete(q.received, m.handle)
 			continue
 		}
-		inFlight++
+		delete(q.received, m.handle)
 		m.receives++
 		m.receivedAt = append(m.receivedAt, now)
 		m.handle = fmt.Sprintf("%s/%d", m.id, m.receives)
 		m.visible = now.Add(visibility)
+		q.received[m.handle] = m
 		attributes := map[string]types.MessageAttributeValue{}
 		for name, a := range m.wire.Attributes {
 			attributes[name] = types.MessageAttributeValue{DataType: aws.String(a.DataType), StringValue: aws.String(a.Value)}
@@ -182,17 +184,14 @@ func (q *fakeQueue) take(limit int, visibility time.Duration) (out []types.Messa
 			MessageAttributes: attributes, Attributes: system,
 		})
 	}
-	q.inFlight = max(q.inFlight, inFlight)
-	return out, next
-}
-
-func (q *fakeQueue) byHandle(handle string) *queued {
-	for _, m := range q.messages {
-		if m.handle == handle && !m.deleted {
-			return m
+	inFlight := 0
+	for _, m := range q.received {
+		if m.visible.After(now) {
+			inFlight++
 		}
 	}
-	return nil
+	q.inFlight = max(q.inFlight, inFlight)
+	return out, next
 }
 
 // entry applies f to the message of that handle, or says how SQS refuses.
@@ -204,7 +203,7 @@ func (q *fakeQueue) entry(action, handle string, f func(*queued)) (partial, erro
 		}
 		return partial{}, err
 	}
-	m := q.byHandle(handle)
+	m := q.received[handle]
 	if m == nil {
 		return partial{code: codeInvalidHandle, senderFault: true}, nil
 	}
@@ -226,7 +225,11 @@ func (q *fakeQueue) DeleteMessageBatch(_ context.Context, in *sqs.DeleteMessageB
 		q.t.Errorf("DeleteMessageBatch of %d", len(in.Entries))
 	}
 	for _, e := range in.Entries {
-		p, err := q.entry("DeleteMessageBatch", *e.ReceiptHandle, func(m *queued) { m.deleted = true })
+		p, err := q.entry("DeleteMessageBatch", *e.ReceiptHandle, func(m *queued) {
+			m.deleted = true
+			q.gone++
+			delete(q.received, m.handle)
+		})
 		if err != nil {
 			return nil, err
 		}

@@ -43,7 +43,7 @@ func (c Config) handle(ctx context.Context, m *message) Event {
 		}
 		return e
 	}
-	if n.Type == TypeSmokeTest {
+	if n.Type == notification.SmokeTestType {
 		e.Kind = SmokeTest
 		return e
 	}

@@ -186,7 +186,7 @@ func (r *run) untilAccepted(ctx context.Context, d delivery) (sender.Answer, err
 			return answer, nil
 		}
 		if !told {
-			r.Wait("answered 503: the function looks for a new secret at most every 10 s, so the notification is sent again until then")
+			r.Wait("answered 503. The function looks for a new secret at most every 10 s, so it is sent again until then")
 			told = true
 		}
 		select {

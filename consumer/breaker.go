@@ -40,10 +40,7 @@ type waiter struct{ receiver bool }
 
 // leave is what the breaker hands out. A probe's leave is handed back by exactly
 // one of available, unavailable, undecided and unused.
-type leave struct {
-	probe bool
-	alone bool // nobody else waits: the receive loop may take its time
-}
+type leave struct{ probe bool }
 
 func newBreaker(pauseMin, pauseMax time.Duration) *breaker {
 	return &breaker{pauseMin: pauseMin, pauseMax: pauseMax, open: true, changed: make(chan struct{})}
@@ -95,7 +92,7 @@ func (b *breaker) admit(w *waiter) (leave, bool) {
 		return leave{}, false
 	}
 	b.probing = true
-	return leave{probe: true, alone: len(b.line) == 1}, true
+	return leave{probe: true}, true
 }
 
 // next is who is first in line: the receive loop, unless it had its turn since the

@@ -54,7 +54,7 @@ type Config struct {
 	// send there.
 	DeadLetterQueueURL string
 	// Visibility is for how long a message is hidden from others when it is received
-	// and with each heartbeat, every third of it: what a process that dies was
+	// and with each heartbeat, every quarter of it: what a process that dies was
 	// working on comes back after this. Whole seconds; default 60 s.
 	Visibility time.Duration
 	// RetryMin and RetryMax bound for how long a message that failed is hidden; it
@@ -88,8 +88,8 @@ const (
 	// maxVisibility is SQS's limit, counted from the receive.
 	// https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-visibility-timeout.html
 	maxVisibility = 12 * time.Hour
-	// minVisibility leaves the heartbeat, at a third of it, a second.
-	minVisibility = 3 * time.Second
+	// minVisibility leaves the heartbeat, at a quarter of it, a second.
+	minVisibility = 4 * time.Second
 	// maxConcurrency keeps the memory of bodies of 1 MiB under a gigabyte.
 	maxConcurrency = 1000
 )

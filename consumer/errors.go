@@ -58,12 +58,12 @@ func (e *panicError) Error() string { return fmt.Sprintf("handler panicked: %v",
 
 // stuckError: the handler has not returned although its context ended a while ago.
 type stuckError struct {
-	timeout  time.Duration
+	after    time.Duration
 	returned <-chan error // delivers when it does return
 }
 
 func (e *stuckError) Error() string {
-	return fmt.Sprintf("handler ignores that its context ended (it had %s): it keeps its place until it returns", e.timeout)
+	return fmt.Sprintf("handler ignores that its context ended (%s after it was called): it keeps its place until it returns", e.after.Round(time.Millisecond))
 }
 
 // errBusy: another attempt at the same notification holds the lease.

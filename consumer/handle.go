@@ -113,6 +113,7 @@ func (c Config) verify(ctx context.Context, n notification.Notification) error {
 func (c Config) call(ctx context.Context, n notification.Notification) error {
 	ctx, cancel := context.WithTimeout(ctx, c.HandlerTimeout)
 	defer cancel()
+	start := time.Now()
 	returned := make(chan error, 1)
 	go func() { returned <- c.protected(ctx, n) }()
 	var err error
@@ -122,13 +123,13 @@ func (c Config) call(ctx context.Context, n notification.Notification) error {
 		select {
 		case err = <-returned:
 		case <-time.After(c.grace):
-			return &stuckError{c.HandlerTimeout, returned}
+			return &stuckError{time.Since(start), returned}
 		}
 	}
 	// Where the context was ended, its cause says more than the handler can know.
 	if cause := context.Cause(ctx); cause != nil && errors.Is(err, ctx.Err()) {
 		if errors.Is(cause, context.DeadlineExceeded) {
-			return fmt.Errorf("handler did not finish within %s: %w", c.HandlerTimeout, err)
+			return fmt.Errorf("handler did not finish within %s: %w", time.Since(start).Round(time.Millisecond), err)
 		}
 		return fmt.Errorf("%w (%w)", err, cause)
 	}

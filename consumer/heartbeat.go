@@ -43,10 +43,10 @@ func (f *inflight) all() []*message {
 }
 
 // heartbeat keeps everything in flight hidden from other consumers, and the leases
-// of what is being handled alive, until the context ends. It beats every third of
-// Visibility, so that one beat may fail.
+// of what is being handled alive, until the context ends. It beats four times in
+// Visibility, so that one beat may fail and the handlers still have time to stop.
 func (c *Consumer) heartbeat(ctx context.Context) {
-	ticker := time.NewTicker(c.Visibility / 3)
+	ticker := time.NewTicker(c.Visibility / 4)
 	defer ticker.Stop()
 	for {
 		select {
@@ -59,7 +59,7 @@ func (c *Consumer) heartbeat(ctx context.Context) {
 }
 
 func (c *Consumer) beat(ctx context.Context) {
-	ctx, cancel := context.WithTimeout(ctx, c.Visibility/3)
+	ctx, cancel := context.WithTimeout(ctx, c.Visibility/4)
 	defer cancel()
 	all := c.inflight.all()
 	var due []*message
@@ -70,7 +70,7 @@ func (c *Consumer) beat(ctx context.Context) {
 			// SQS gave it to somebody else. Our attempt goes on under its lease, which
 			// follows hiddenUntil, and theirs waits for it.
 			m.hiddenUntil = time.Now().Add(c.Visibility)
-		case time.Until(m.hiddenUntil) <= c.Visibility*2/3:
+		case time.Until(m.hiddenUntil) <= c.Visibility*3/4:
 			due = append(due, m) // else the next beat is in time; most need none at all
 		}
 		m.mu.Unlock()
@@ -115,8 +115,8 @@ func (c *Consumer) extend(ctx context.Context, batch []*message) {
 }
 
 // extendLease moves the end of the lease to the end of the message's visibility. If
-// it cannot, and the lease will end before the next beat, the handler is told to
-// stop: another attempt may begin then.
+// it cannot, and could not at the beat before, the handler is told to stop: another
+// attempt may begin when the lease ends.
 func (c *Consumer) extendLease(ctx context.Context, m *message) {
 	m.mu.Lock()
 	a, until := m.attempt, m.hiddenUntil
@@ -133,7 +133,7 @@ func (c *Consumer) extendLease(ctx context.Context, m *message) {
 		return
 	}
 	lost := errors.Is(err, ErrLeaseLost)
-	if inTime := time.Until(a.until) > c.Visibility/3; inTime && !lost {
+	if inTime := time.Until(a.until) > c.Visibility/2; inTime && !lost {
 		return // the next beat tries again
 	}
 	m.mu.Lock()

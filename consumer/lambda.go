@@ -69,7 +69,7 @@ func (c Config) invoke(ctx context.Context, batch events.SQSEvent) events.SQSEve
 			case Rejected:
 				failed[i], e.Kind = true, Failed
 			case busy:
-				failed[i], e.Kind, e.Err = true, Failed, errBusy
+				failed[i], e.Kind, e.Err, e.Delay = true, Failed, errBusy, 0
 			default:
 				failed[i] = true
 			}

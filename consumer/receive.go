@@ -15,6 +15,8 @@ const (
 	batchSize = 10
 	// longPoll is SQS's longest: an idle consumer costs three requests a minute.
 	longPoll = 20 * time.Second
+	// probePoll is short because others wait that could be the probe instead.
+	probePoll = time.Second
 	// lastPoll is what a poll gets when the consumer stops. Messages that SQS sends
 	// while we hang up stay hidden for Visibility, so a busy queue's poll is waited
 	// for; an idle queue's is not.
@@ -107,8 +109,8 @@ func (c *Consumer) receive(limit int, l leave) ([]*message, error) {
 	defer cancel()
 	defer context.AfterFunc(c.stopping, func() { time.AfterFunc(lastPoll, cancel) })()
 	wait := longPoll
-	if l.probe && !l.alone {
-		wait = 0 // others could be the probe instead
+	if l.probe && len(c.room) > 1 {
+		wait = probePoll
 	}
 	out, err := c.SQS.ReceiveMessage(ctx, &sqs.ReceiveMessageInput{
 		QueueUrl:              &c.QueueURL,

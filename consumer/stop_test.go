@@ -1,0 +1,261 @@
+package consumer
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/service/sqs/types"
+
+	"github.com/onepagecrm/nylas-webhooks/notification"
+)
+
+func TestStopLetsHandlersFinish(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		q := newFakeQueue(t)
+		for i := range 50 {
+			q.send(note(fmt.Sprint(i)))
+		}
+		b := start(t, q, Config{Handler: func(context.Context, notification.Notification) error {
+			time.Sleep(8 * time.Second)
+			return nil
+		}})
+		time.Sleep(12 * time.Second) // the second round is at work
+		begin := time.Now()
+		b.mustStop()
+		if took := time.Since(begin); took > 9*time.Second {
+			t.Errorf("took %s", took)
+		}
+		handled := b.count(Handled)
+		if handled != 11 {
+			t.Errorf("%d handled, not the probe and ten", handled)
+		}
+		if q.left() != 50-handled {
+			t.Errorf("%d left: something finished was not deleted", q.left())
+		}
+		for _, m := range q.messages {
+			if !m.deleted && m.receives > 0 && m.visible.After(time.Now()) {
+				t.Errorf("%s was received and not given back", m.id)
+			}
+		}
+	})
+}
+
+func TestStopOfAnIdleConsumerIsQuick(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := start(t, newFakeQueue(t), Config{Handler: func(context.Context, notification.Notification) error { return nil }})
+		time.Sleep(5 * time.Second)
+		begin := time.Now()
+		b.mustStop()
+		if took := time.Since(begin); took > lastPoll {
+			t.Errorf("took %s", took)
+		}
+	})
+}
+
+func TestStopGivesBackWhatThePollBrought(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		q := newFakeQueue(t)
+		b := start(t, q, Config{Handler: func(context.Context, notification.Notification) error {
+			t.Error("handled after the stop")
+			return nil
+		}})
+		time.Sleep(5 * time.Second)
+		b.cancel()
+		synctest.Wait()
+		m := q.send(note("late"))
+		b.mustStop()
+		if m.receives != 1 || m.visible.After(time.Now()) {
+			t.Errorf("received %d times, visible %s", m.receives, m.visible)
+		}
+		b.first(Released)
+	})
+}
+
+func TestStopBreaksOffWhatTakesTooLong(t *testing.T) {
+	for name, obeys := range map[string]bool{"handler obeys": true, "handler does not": false} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				q := newFakeQueue(t)
+				m := q.send(note("long"))
+				store := NewMemoryStore()
+				b := start(t, q, Config{Store: store, HandlerTimeout: time.Hour, StopTimeout: 10 * time.Second, Handler: func(ctx context.Context, _ notification.Notification) error {
+					if obeys {
+						<-ctx.Done()
+						return ctx.Err()
+					}
+					time.Sleep(10 * time.Minute)
+					return nil
+				}})
+				time.Sleep(time.Second)
+				begin := time.Now()
+				err := b.stop()
+				if took := time.Since(begin); took > 16*time.Second {
+					t.Errorf("took %s", took)
+				}
+				claim, _ := store.Begin(t.Context(), "long", "next", time.Now().Add(time.Minute))
+				if obeys {
+					if err != nil || m.visible.After(time.Now()) || claim.State != Claimed {
+						t.Errorf("%v; visible %s; the next attempt finds it %s", err, m.visible, claim.State)
+					}
+					return
+				}
+				if !errors.Is(err, ErrUnfinished) {
+					t.Errorf("Run: %v", err)
+				}
+				if claim.State != InProgress {
+					t.Errorf("a second handling could begin beside the first: %s", claim.State)
+				}
+				time.Sleep(10 * time.Minute) // for the bubble: the handler ends
+			})
+		})
+	}
+}
+
+func TestStuckHandlersKeepTheirPlaceUntilNoneIsLeft(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		q := newFakeQueue(t)
+		free := make(chan struct{})
+		b := start(t, q, Config{Concurrency: 2, Store: NewMemoryStore(), Handler: func(_ context.Context, n notification.Notification) error {
+			if strings.HasPrefix(n.ID, "stuck") {
+				<-free
+			}
+			return nil
+		}})
+		first := q.send(note("stuck-1"))
+		time.Sleep(36 * time.Second) // timeout and grace
+		if e := b.first(Stuck); e.MessageID != first.id {
+			t.Errorf("event %+v", e)
+		}
+		for i := range 20 {
+			q.send(note(fmt.Sprint(i)))
+		}
+		time.Sleep(time.Second)
+		if n := b.count(Handled); n != 20 {
+			t.Errorf("%d of 20 handled beside a stuck one", n)
+		}
+		q.send(note("stuck-2"))
+		if err := <-b.ended; !errors.Is(err, ErrStuck) {
+			t.Errorf("Run: %v", err)
+		}
+		close(free)
+	})
+}
+
+func TestReceiveFailures(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		q := newFakeQueue(t)
+		q.send(note("1"))
+		end := time.Now().Add(10 * time.Minute)
+		q.fault = func(action, _ string) error {
+			if action == "ReceiveMessage" && time.Now().Before(end) {
+				return errors.New("connection refused")
+			}
+			return nil
+		}
+		b := start(t, q, Config{Handler: func(context.Context, notification.Notification) error { return nil }})
+		b.drained(11 * time.Minute)
+		if n := b.count(QueueFailed); n < 20 || n > 60 {
+			t.Errorf("%d tries in 10 minutes", n)
+		}
+		q.mu.Lock()
+		q.fault = func(string, string) error { return &types.QueueDoesNotExist{} }
+		q.mu.Unlock()
+		q.send(note("2"))
+		err := <-b.ended
+		var gone *types.QueueDoesNotExist
+		if !errors.As(err, &gone) || !strings.Contains(err.Error(), "receive from queue") {
+			t.Errorf("Run: %v", err)
+		}
+	})
+}
+
+func TestDeletePartialFailures(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		q := newFakeQueue(t)
+		for i := range 40 {
+			q.send(note(fmt.Sprint(i)))
+		}
+		tries := map[string]int{}
+		q.fault = func(action, handle string) error {
+			if action != "DeleteMessageBatch" {
+				return nil
+			}
+			tries[handle]++
+			switch handle {
+			case "message-3/1": // once
+				if tries[handle] == 1 {
+					return partial{code: "InternalError"}
+				}
+			case "message-4/1": // three times: received again
+				return partial{code: "InternalError"}
+			case "message-5/1": // no use trying again
+				return partial{code: "InvalidIdFormat", senderFault: true}
+			case "message-30/1": // the whole request
+				if tries[handle] == 1 {
+					return errors.New("connection reset")
+				}
+			}
+			return nil
+		}
+		handled := map[string]int{}
+		b := start(t, q, Config{Concurrency: 1, Store: NewMemoryStore(), Handler: func(_ context.Context, n notification.Notification) error {
+			handled[n.ID]++
+			return nil
+		}})
+		b.drained(5 * time.Minute)
+		b.mustStop()
+		for id, n := range handled {
+			if n != 1 {
+				t.Errorf("%s was handled %d times", id, n)
+			}
+		}
+		for handle, want := range map[string]int{"message-3/1": 2, "message-4/1": 3, "message-5/1": 1} {
+			if tries[handle] != want {
+				t.Errorf("%s was tried %d times, not %d", handle, tries[handle], want)
+			}
+		}
+		if len(handled) != 40 || b.count(Duplicate) != 2 || b.count(QueueFailed) != 2 {
+			t.Errorf("%d handled, %d duplicates, %d failures told of", len(handled), b.count(Duplicate), b.count(QueueFailed))
+		}
+	})
+}
+
+func TestRunTwiceIsAnError(t *testing.T) {
+	c, err := New(Config{Handler: func(context.Context, notification.Notification) error { return nil }, SQS: newFakeQueue(t), QueueURL: "https://queue"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if err := c.Run(ctx); err != nil {
+		t.Error(err)
+	}
+	if err := c.Run(ctx); err == nil {
+		t.Error("ran twice")
+	}
+}
+
+func TestEveryProblemOfTheConfigurationIsNamed(t *testing.T) {
+	_, err := New(Config{Concurrency: 5000, HandlerTimeout: -1, Visibility: 1500 * time.Millisecond,
+		RetryMin: time.Minute, RetryMax: time.Second, PauseMin: -1, StopTimeout: -1})
+	for _, field := range []string{"Handler", "Concurrency", "HandlerTimeout", "SQS", "QueueURL", "Visibility", "RetryMax", "PauseMin", "StopTimeout"} {
+		if err == nil || !strings.Contains(err.Error(), field) {
+			t.Errorf("%s is not named in: %v", field, err)
+		}
+	}
+	_, err = New(Config{Handler: func(context.Context, notification.Notification) error { return nil }, SQS: newFakeQueue(t),
+		QueueURL: "https://queue", DeadLetterQueueURL: "https://queue", RetryMin: 13 * time.Hour})
+	for _, says := range []string{"DeadLetterQueueURL", "SQS hides a message"} {
+		if err == nil || !strings.Contains(err.Error(), says) {
+			t.Errorf("%s is not named in: %v", says, err)
+		}
+	}
+	if _, err := LambdaHandler(Config{}); err == nil || !strings.Contains(err.Error(), "Handler") || strings.Contains(err.Error(), "SQS") {
+		t.Errorf("LambdaHandler: %v", err)
+	}
+}

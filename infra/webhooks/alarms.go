@@ -55,7 +55,7 @@ type alarm struct {
 }
 
 func (a alarm) description() string {
-	return fmt.Sprintf("[%s] %s Not: %s First: %s Runbook: docs/runbook.md#%s",
+	return fmt.Sprintf("[%s] %s\nNot: %s\nFirst: %s\nRunbook: docs/runbook.md#%s",
 		a.severity, a.means, a.not, a.first, strings.ToLower(a.role))
 }
 

@@ -25,7 +25,7 @@ var signedOnly = map[string]string{
 // topicOf is the role of the topic an alarm of that severity tells.
 var topicOf = map[string]string{"page": "Pages", "ticket": "Tickets"}
 
-var description = regexp.MustCompile(`^\[(page|ticket)\] (.+) Not: (.+) First: aws .+ Runbook: docs/runbook\.md#([a-z]+)$`)
+var description = regexp.MustCompile(`^\[(page|ticket)\] (.+)\nNot: (.+)\nFirst: aws .+\nRunbook: docs/runbook\.md#([a-z]+)$`)
 
 // role returns an alarm's role, which is its name without the stack's.
 func role(d deployment, id string) string {
@@ -62,10 +62,10 @@ var alarmRules = []rule{
 		},
 		mutations: []mutation{
 			{"no description", set(alarmType, "DeadLettersAlarm", nil, "AlarmDescription")},
-			{"no command", set(alarmType, "TestEventAlarm", "[ticket] x Not: y Runbook: docs/runbook.md#testevent", "AlarmDescription")},
-			{"another's heading", set(alarmType, "TestEventAlarm", "[ticket] x Not: y First: aws z Runbook: docs/runbook.md#mismatch", "AlarmDescription")},
+			{"no command", set(alarmType, "TestEventAlarm", "[ticket] x\nNot: y\nRunbook: docs/runbook.md#testevent", "AlarmDescription")},
+			{"another's heading", set(alarmType, "TestEventAlarm", "[ticket] x\nNot: y\nFirst: aws z\nRunbook: docs/runbook.md#mismatch", "AlarmDescription")},
 			{"another stage's name", set(alarmType, "DeadLettersAlarm", "NylasWebhooks-prod-DeadLetters", "AlarmName")},
-			{"too long", set(alarmType, "TestEventAlarm", "[ticket] x Not: "+strings.Repeat("y", 900)+" First: aws z Runbook: docs/runbook.md#testevent", "AlarmDescription")},
+			{"too long", set(alarmType, "TestEventAlarm", "[ticket] x\nNot: "+strings.Repeat("y", 900)+"\nFirst: aws z\nRunbook: docs/runbook.md#testevent", "AlarmDescription")},
 		},
 	},
 	{

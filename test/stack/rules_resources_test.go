@@ -8,7 +8,7 @@ import (
 
 const (
 	queueType    = "AWS::SQS::Queue"
-	secretType   = "AWS::SecretsManager::Secret" //nolint:gosec // a type's name
+	secretType   = "AWS::SecretsManager::Secret"
 	keyType      = "AWS::KMS::Key"
 	logGroupType = "AWS::Logs::LogGroup"
 	functionType = "AWS::Lambda::Function"

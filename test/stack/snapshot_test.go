@@ -193,7 +193,7 @@ func golden(t *testing.T, name, got string) {
 		}
 		return
 	}
-	want, err := os.ReadFile(path) //nolint:gosec // a file of this package
+	want, err := os.ReadFile(path)
 	if err != nil {
 		t.Fatalf("%v; write it with UPDATE_SNAPSHOTS=1", err)
 	}

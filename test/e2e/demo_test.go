@@ -1,0 +1,62 @@
+package e2e
+
+import (
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+)
+
+// demo is what `make run` runs after the deployment.
+type demo struct {
+	output string
+	err    error
+}
+
+var first struct {
+	sync.Once
+	demo
+}
+
+// firstDemo runs the demo once, on the stack as it was deployed: without a secret.
+func firstDemo(t *testing.T) demo {
+	t.Helper()
+	first.Do(func() { first.demo = runDemo(t) })
+	if first.err != nil {
+		t.Fatalf("the demo, with which every test begins: %v\n%s", first.err, first.output)
+	}
+	return first.demo
+}
+
+func runDemo(t *testing.T) demo {
+	program := filepath.Join(sys.engine.root, sys.engine.state, "hookctl")
+	if output, err := sys.engine.output(t.Context(), "go", "build", "-o", program, "./cmd/hookctl"); err != nil {
+		return demo{output, err}
+	}
+	output, err := sys.engine.output(t.Context(), program, "demo", "--stage", "local")
+	return demo{output, err}
+}
+
+func TestDemo(t *testing.T) {
+	const last = "\n10 of 10 notifications reached the queue\n"
+	expect := func(d demo, lines ...string) {
+		t.Helper()
+		if d.err != nil {
+			t.Fatalf("%v\n%s", d.err, d.output)
+		}
+		for _, line := range append(lines,
+			"ok    a forged one, signed with a wrong secret   expected 503 ",
+			"ok    an unsigned one                            expected 401 ",
+			"ok    one signed with Nylas's public mock key    expected 401 ",
+		) {
+			if !strings.Contains(d.output, line) {
+				t.Errorf("lacks %q:\n%s", line, d.output)
+			}
+		}
+		if !strings.HasSuffix(d.output, last) {
+			t.Errorf("does not end with %q:\n%s", last, d.output)
+		}
+	}
+	expect(firstDemo(t), "ok    a notification before a secret is stored   expected 503                 got 503\n")
+	expect(runDemo(t), "-     a notification before a secret is stored")
+}

@@ -1,0 +1,280 @@
+package e2e
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/cloudwatchlogs"
+
+	"github.com/onepagecrm/nylas-webhooks/lambda/contract"
+)
+
+// line is one request's line in the receiver's log.
+type line map[string]any
+
+// metrics returns the names of the metrics that CloudWatch makes of the line.
+func (l line) metrics(t *testing.T) []string {
+	t.Helper()
+	var embedded struct {
+		Timestamp         int64
+		CloudWatchMetrics []struct {
+			Namespace  string
+			Dimensions [][]string
+			Metrics    []struct{ Name, Unit string }
+		}
+	}
+	text := must[[]byte](t)(json.Marshal(l["_aws"]))
+	if err := json.Unmarshal(text, &embedded); err != nil || len(embedded.CloudWatchMetrics) != 1 {
+		t.Fatalf("_aws is %s, error %v; want one directive", text, err)
+	}
+	if age := time.Since(time.UnixMilli(embedded.Timestamp)); age < -time.Minute || age > time.Hour {
+		t.Errorf("the metrics' time is %s ago", age)
+	}
+	directive := embedded.CloudWatchMetrics[0]
+	if directive.Namespace != contract.MetricNamespace || fmt.Sprint(directive.Dimensions) != "[["+contract.DimensionStage+"]]" || l[contract.DimensionStage] != "local" {
+		t.Errorf("metrics go to %s %v with stage %v", directive.Namespace, directive.Dimensions, l[contract.DimensionStage])
+	}
+	var names []string
+	for _, m := range directive.Metrics {
+		if _, isNumber := l[m.Name].(float64); !isNumber || m.Unit != "Count" {
+			t.Errorf("metric %s is %v, a %s", m.Name, l[m.Name], m.Unit)
+		}
+		names = append(names, m.Name)
+	}
+	return names
+}
+
+// messages returns all that the function has logged.
+func (s *system) messages(ctx context.Context) ([]string, error) {
+	var messages []string
+	var group string
+	for logical, physical := range s.resources {
+		if strings.HasPrefix(logical, "ReceiverLogs") {
+			group = physical
+		}
+	}
+	pages := cloudwatchlogs.NewFilterLogEventsPaginator(s.logs, &cloudwatchlogs.FilterLogEventsInput{LogGroupName: &group})
+	for pages.HasMorePages() {
+		page, err := pages.NextPage(ctx)
+		if err != nil {
+			return nil, fmt.Errorf("read the function's log: %w", err)
+		}
+		for _, event := range page.Events {
+			messages = append(messages, aws.ToString(event.Message))
+		}
+	}
+	return messages, nil
+}
+
+// lines returns the lines of all requests so far.
+func (s *system) lines(t *testing.T) []line {
+	t.Helper()
+	var lines []line
+	for _, message := range must[[]string](t)(s.messages(t.Context())) {
+		var l line
+		if json.Unmarshal([]byte(message), &l) == nil && l[contract.FieldOutcome] != nil {
+			lines = append(lines, l)
+		}
+	}
+	return lines
+}
+
+// logged calls request, which makes one request, and returns its line.
+func (s *system) logged(t *testing.T, request func()) line {
+	t.Helper()
+	before := len(s.lines(t))
+	request()
+	var lines []line
+	eventually(t, soon, func() string {
+		if lines = s.lines(t); len(lines) > before {
+			return ""
+		}
+		return "the request is not in the log"
+	})
+	if len(lines) != before+1 {
+		t.Fatalf("%d lines for one request", len(lines)-before)
+	}
+	return lines[before]
+}
+
+func TestLogLines(t *testing.T) {
+	secret := sys.secret(t)
+	body := note{ID: "e2e-logged-notification", Grant: "grant-1", Type: "event.updated", Attempt: 2}.json()
+	forged := strings.Repeat("0", 64)
+	for _, test := range []struct {
+		name    string
+		request func()
+		want    line
+		metrics []contract.Metric
+	}{
+		{"accepted", func() { sys.received(t, sys.deliver(t, body)) }, line{
+			contract.FieldOutcome: "Accepted", contract.FieldReason: "", contract.FieldStatus: 200.0, contract.FieldLevel: "INFO",
+			contract.FieldNotificationID: "e2e-logged-notification", contract.FieldType: "event.updated", contract.FieldGrantID: "grant-1",
+			contract.FieldAttempt: 2.0, contract.FieldBytes: float64(len(body)), contract.FieldEncoding: "",
+		}, []contract.Metric{contract.Accepted, contract.Verified}},
+		{"accepted, encoded", func() { sys.received(t, sys.deliver(t, []byte("\x00"))) }, line{
+			contract.FieldOutcome: "Accepted", contract.FieldEncoding: "gzip+base64", contract.FieldBytes: 1.0, contract.FieldNotificationID: "",
+		}, []contract.Metric{contract.Accepted, contract.Verified}},
+		{"challenge", func() { sys.challenge(t, challengeQuery(canary)) }, line{
+			contract.FieldOutcome: "Challenged", contract.FieldStatus: 200.0,
+		}, []contract.Metric{contract.Challenged}},
+		{"no challenge", func() { sys.challenge(t, "") }, line{
+			contract.FieldOutcome: "Refused", contract.FieldReason: "no_challenge", contract.FieldStatus: 400.0, contract.FieldLevel: "WARN",
+		}, []contract.Metric{contract.Refused}},
+		// What nobody has verified is not looked into: no id, no type, no grant.
+		{"unsigned", func() { sys.post(t, body) }, line{
+			contract.FieldOutcome: "Refused", contract.FieldReason: "no_signature", contract.FieldStatus: 401.0,
+			contract.FieldNotificationID: "", contract.FieldType: "", contract.FieldGrantID: "", contract.FieldAttempt: 0.0,
+		}, []contract.Metric{contract.Refused}},
+		{"malformed", func() { sys.post(t, body, sign(secret, body)[:63]) }, line{
+			contract.FieldOutcome: "Refused", contract.FieldReason: "malformed_signature", contract.FieldStatus: 401.0,
+		}, []contract.Metric{contract.Refused}},
+		{"mock secret", func() { sys.post(t, body, sign("mock-webhook-secret", body)) }, line{
+			contract.FieldOutcome: "TestEvent", contract.FieldReason: "test_event", contract.FieldStatus: 401.0,
+		}, []contract.Metric{contract.TestEvent}},
+		{"forged", func() { sys.post(t, body, forged) }, line{
+			contract.FieldOutcome: "Mismatch", contract.FieldReason: "mismatch", contract.FieldStatus: 503.0, contract.FieldLevel: "ERROR", contract.FieldNotificationID: "",
+		}, []contract.Metric{contract.Mismatch, contract.Verified}},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			got := sys.logged(t, test.request)
+			for key, want := range test.want {
+				if got[key] != want {
+					t.Errorf("%s is %v, want %v", key, got[key], want)
+				}
+			}
+			var want []string
+			for _, m := range test.metrics {
+				want = append(want, string(m))
+			}
+			if metrics := got.metrics(t); !slices.Equal(metrics, want) {
+				t.Errorf("metrics %v, want %v", metrics, want)
+			}
+			checkKeys(t, got)
+		})
+	}
+}
+
+// checkKeys fails where a line has other keys than the contract's.
+func checkKeys(t *testing.T, l line) {
+	t.Helper()
+	want := []string{
+		contract.FieldTimestamp, contract.FieldLevel, contract.FieldMessage, contract.FieldRequestID, contract.FieldNotificationID,
+		contract.FieldType, contract.FieldGrantID, contract.FieldAttempt, contract.FieldBytes, contract.FieldEncoding,
+		contract.FieldOutcome, contract.FieldReason, contract.FieldStatus, contract.FieldMilliseconds, contract.DimensionStage, "_aws",
+	}
+	want = append(want, l.metrics(t)...)
+	if _, ok := l[contract.FieldError]; ok {
+		want = append(want, contract.FieldError)
+	}
+	slices.Sort(want)
+	if got := slices.Sorted(maps.Keys(l)); !slices.Equal(got, want) {
+		t.Errorf("keys %v, want %v", got, want)
+	}
+	if l[contract.FieldRequestID] == "" {
+		t.Error("no request id")
+	}
+}
+
+// Anybody can send these, so none of them may wake somebody up.
+func TestForgedRequestsMoveNoPageAlarm(t *testing.T) {
+	secret, body := sys.secret(t), note{}.json()
+	pages := sys.pageMetrics(t)
+	if !slices.Contains(pages, string(contract.SendFailed)) {
+		t.Fatalf("the page alarms watch %v, which lacks %s: they were not read rightly", pages, contract.SendFailed)
+	}
+	for name, request := range map[string]func(){
+		"forged":        func() { sys.post(t, body, strings.Repeat("0", 64)) },
+		"unsigned":      func() { sys.post(t, body) },
+		"malformed":     func() { sys.post(t, body, "no") },
+		"mock secret":   func() { sys.post(t, body, sign("mock-webhook-secret", body)) },
+		"old signature": func() { sys.post(t, append(body, ' '), sign(secret, body)) },
+		"no challenge":  func() { sys.challenge(t, "") },
+		"not UTF-8":     func() { sys.post(t, []byte("\xff"), "\"\\") },
+	} {
+		for _, metric := range sys.logged(t, request).metrics(t) {
+			if slices.Contains(pages, metric) {
+				t.Errorf("%s adds to %s, which a page alarm watches", name, metric)
+			}
+		}
+	}
+}
+
+// pageMetrics returns the receiver's metrics that the deployed alarms page for.
+func (s *system) pageMetrics(t *testing.T) []string {
+	t.Helper()
+	var names []string
+	for _, r := range s.template.Resources {
+		if r.Type != "AWS::CloudWatch::Alarm" {
+			continue
+		}
+		var alarm struct {
+			Namespace, MetricName string
+			AlarmActions          []struct{ Ref string }
+		}
+		if err := json.Unmarshal(r.Properties, &alarm); err != nil {
+			t.Fatal(err)
+		}
+		pages := slices.ContainsFunc(alarm.AlarmActions, func(a struct{ Ref string }) bool { return strings.HasPrefix(a.Ref, "Pages") })
+		if pages && alarm.Namespace == contract.MetricNamespace {
+			names = append(names, alarm.MetricName)
+		}
+	}
+	return names
+}
+
+// leaks says what stands in the function's log and must not.
+func (s *system) leaks(ctx context.Context) []string {
+	messages, err := s.messages(ctx)
+	if err != nil {
+		return []string{err.Error()}
+	}
+	return leaksIn(messages, s.sent)
+}
+
+// leaksIn returns one sentence for each kind of value of sent (value to kind), and
+// for the canary, that one of the messages has.
+func leaksIn(messages []string, sent map[string]string) []string {
+	all := maps.Clone(sent)
+	all[canary] = "a subject, an address or a text"
+	kinds := map[string]bool{}
+	for _, message := range messages {
+		for value, kind := range all {
+			if strings.Contains(message, value) {
+				kinds[kind] = true
+			}
+		}
+	}
+	var problems []string
+	for kind := range kinds {
+		problems = append(problems, "the function's log has "+kind)
+	}
+	slices.Sort(problems)
+	return problems
+}
+
+// The check at the end of the suite would see something.
+func TestLeaksAreSeen(t *testing.T) {
+	sent := map[string]string{"0123456789abcdef": "a signature"}
+	got := leaksIn([]string{`{"a":"x 0123456789abcdef"}`, "say " + canary + "!"}, sent)
+	if want := []string{"the function's log has a signature", "the function's log has a subject, an address or a text"}; !slices.Equal(got, want) {
+		t.Errorf("%q, want %q", got, want)
+	}
+	if got := leaksIn([]string{`{"request_id":"1"}`}, sent); got != nil {
+		t.Errorf("%q of a good line", got)
+	}
+	sys.received(t, sys.deliver(t, note{ID: "e2e-not-vacuous"}.json()))
+	eventually(t, soon, func() string {
+		if strings.Contains(strings.Join(must[[]string](t)(sys.messages(t.Context())), ""), "e2e-not-vacuous") {
+			return ""
+		}
+		return "the log that is searched lacks the id of an accepted notification"
+	})
+}

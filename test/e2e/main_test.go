@@ -1,0 +1,48 @@
+package e2e
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"testing"
+	"time"
+)
+
+// sys is the deployed system that every test uses.
+var sys *system
+
+func TestMain(m *testing.M) { os.Exit(run(m)) }
+
+func run(m *testing.M) (code int) {
+	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Minute) // some 20 s each for engine, bootstrap and deployment; compiling on an empty cache takes most of the rest
+	defer cancel()
+	e, err := newEngine()
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "e2e:", err)
+		return 1
+	}
+	if err := e.lock(ctx); err != nil {
+		fmt.Fprintln(os.Stderr, "e2e:", err)
+		return 1
+	}
+	defer func() {
+		if err := e.stop(); err != nil {
+			fmt.Fprintln(os.Stderr, "e2e:", err)
+			code = 1
+		}
+	}()
+	if sys, err = deploy(ctx, e); err != nil {
+		fmt.Fprintln(os.Stderr, "e2e:", err)
+		return 1
+	}
+	code = m.Run()
+	// After the last test, so that it covers what all of them have sent.
+	if problems := sys.leaks(context.Background()); len(problems) > 0 {
+		fmt.Println("--- FAIL: what must not be logged, over the whole suite")
+		for _, problem := range problems {
+			fmt.Println("   ", problem)
+		}
+		return 1
+	}
+	return code
+}

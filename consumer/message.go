@@ -1,7 +1,9 @@
 package consumer
 
 import (
+	"cmp"
 	"context"
+	"errors"
 	"sync"
 	"time"
 
@@ -38,10 +40,16 @@ type attempt struct {
 	cancel     context.CancelCauseFunc // ends the handler's context
 }
 
-// decode reads the notification out of the message. A body that only points to an
-// object in S3 (the SQS Extended Client's form; the front door writes none yet)
-// would be fetched here.
+// errOverflow: this version does not read bodies from S3.
+var errOverflow = errors.New("the body is an S3 object (SQS Extended Client), which this consumer does not read")
+
+// decode reads the notification out of the message. This is the place where a body
+// that overflowed into S3 would be fetched; until then such a message is unreadable,
+// so that no handler takes the pointer for the body.
 func (m *message) decode() (notification.Notification, error) {
+	if _, overflowed, err := notification.ParsePointer(m.body, m.strings); overflowed {
+		return notification.Notification{}, cmp.Or(err, errOverflow)
+	}
 	return notification.Decode(m.body, m.strings)
 }
 

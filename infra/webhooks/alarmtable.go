@@ -2,7 +2,6 @@ package webhooks
 
 import (
 	"fmt"
-	"math"
 
 	"github.com/aws/aws-cdk-go/awscdk/v2"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awscloudwatch"
@@ -192,8 +191,8 @@ func trafficPages(stack awscdk.Stack, stage stages.Stage, receiver receiver) []a
 	if stage.QuietEventsPerMinute == 0 {
 		return nil
 	}
-	// A fifth of five of the quietest minutes, at least one: far below what is normal.
-	floor := math.Ceil(float64(5*stage.QuietEventsPerMinute) / 5)
+	// In five minutes what the quietest one brings: a fifth of the least that is normal.
+	floor := float64(stage.QuietEventsPerMinute)
 	return []alarm{
 		{
 			role: "SignaturesFailing", severity: page,

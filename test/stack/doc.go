@@ -2,8 +2,9 @@
 // would be deployed, without an AWS account.
 //
 //	snapshot_test.go   prod in full, the other stages as their difference from it
-//	rules_test.go      what must hold in every stage, each with its reason
-//	mutations_test.go  breaks each rule once, and expects it to notice
+//	rules_*_test.go    what must hold in every stage, each with its reason and with
+//	                   mutations: ways to break the template that it has to notice
+//	stage_test.go      what the assembly says about the stacks
 //	contract_test.go   the function's environment
 //	build_test.go      the same commit gives the same bytes, elsewhere too
 //	runbook_test.go    every alarm has its heading, every heading its alarm

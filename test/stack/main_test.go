@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -27,6 +28,7 @@ var (
 	stacks    map[string]deployment
 	logging   template // of the account's logging role
 	manifests map[string]artifact
+	warnings  []string // what the CDK has to say about the constructs
 )
 
 // deployment is one synthesized stage.
@@ -152,6 +154,31 @@ func synthesizeAll(dir string) error {
 		return fmt.Errorf("synthesizing wants to look something up in an AWS account: %v", manifest.Missing)
 	}
 	manifests = manifest.Artifacts
+	return collectWarnings(filepath.Join(dir, "all"))
+}
+
+// collectWarnings fills warnings from the assembly's metadata.
+func collectWarnings(assembly string) error {
+	files, err := filepath.Glob(filepath.Join(assembly, "*.metadata.json"))
+	if err != nil || len(files) < len(stacks) {
+		return fmt.Errorf("find the metadata of %d stacks: %d files, %w", len(stacks), len(files), err)
+	}
+	for _, file := range files {
+		var metadata map[string][]struct {
+			Type string
+			Data any
+		}
+		if err := decode(file, &metadata); err != nil {
+			return err
+		}
+		for path, entries := range metadata {
+			for _, entry := range entries {
+				if slices.Contains([]string{"aws:cdk:warning", "aws:cdk:error", "aws:cdk:info"}, entry.Type) {
+					warnings = append(warnings, fmt.Sprintf("%s: %v", path, entry.Data))
+				}
+			}
+		}
+	}
 	return nil
 }
 

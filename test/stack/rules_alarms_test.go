@@ -1,6 +1,7 @@
 package stack
 
 import (
+	"encoding/json"
 	"fmt"
 	"regexp"
 	"slices"
@@ -252,6 +253,54 @@ var alarmRules = []rule{
 					delete(t.Resources, id)
 				}
 			}},
+		},
+	},
+}
+
+var dashboardRules = []rule{
+	{
+		name: "dashboard", why: "at three in the morning the picture is read from the top and from left to right; an alarm that is not on it is looked for in vain",
+		check: func(d deployment) (f findings) {
+			var body struct {
+				Widgets []struct {
+					Type       string
+					X, Y       int
+					Properties struct {
+						Markdown string
+						Alarms   []string
+					}
+				}
+			}
+			written := literal(d.template.props("AWS::CloudWatch::Dashboard", "Dashboard").at("DashboardBody"))
+			if err := json.Unmarshal([]byte(written), &body); err != nil {
+				f.addf("the body is not JSON: %v", err)
+				return f
+			}
+			var shown, headings []string
+			column := -1
+			for _, w := range body.Widgets {
+				switch {
+				case w.Type == "alarm":
+					f.want("where the alarms are", w.Y, 0)
+					for _, alarm := range w.Properties.Alarms {
+						shown = append(shown, strings.Trim(alarm, "<>"))
+					}
+				case w.Type == "text":
+					if w.X <= column {
+						f.addf("%s is not to the right of what comes before it", w.Properties.Markdown)
+					}
+					column = w.X
+					headings = append(headings, strings.TrimPrefix(w.Properties.Markdown, "## "))
+				}
+			}
+			slices.Sort(shown)
+			f.want("the alarms", shown, d.template.of(alarmType))
+			f.want("the columns", headings, []string{"Gateway", "Receiver", "Queue", "Dead letters"})
+			return f
+		},
+		mutations: []mutation{
+			{"empty", set("AWS::CloudWatch::Dashboard", "Dashboard", "{}", "DashboardBody")},
+			{"an alarm not shown", func(t template) { t.Resources["XAlarm"] = &resource{Type: alarmType, Properties: object{}} }},
 		},
 	},
 }

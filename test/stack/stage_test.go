@@ -30,6 +30,13 @@ func TestStackProperties(t *testing.T) {
 	}
 }
 
+// The CDK CLI prints these with every command, until nobody reads them.
+func TestNoWarnings(t *testing.T) {
+	for _, warning := range warnings {
+		t.Error(warning)
+	}
+}
+
 // "cdk deploy --all" takes the main assembly's stacks, and must not overwrite the
 // account's logging role.
 func TestAccountStackIsNotPartOfAll(t *testing.T) {

@@ -66,24 +66,21 @@ synth: $(NODE) ## write the templates of all stages into cdk.out
 
 # The account's logging role is deployed by the same commands: STAGE=account.
 stack = $(if $(filter account,$(STAGE)),account/)NylasWebhooks-$(STAGE)
+look := .local/venv/lint/bin/python tools/account.py
 at_stage = $(if $(filter local,$(STAGE)),$(on_engine);)
 
 .PHONY: diff
-diff: stage synth look ## show what a deployment would change: make diff STAGE=prod
-	@$(at_stage) cdk diff --app cdk.out $(stack)
+diff: stage synth $(LINT) ## show what a deployment would change: make diff STAGE=prod
+	@$(at_stage) $(look) diff cdk.out $(stack); cdk diff --app cdk.out $(stack)
 
 .PHONY: deploy
-deploy: stage synth look ## deploy a stage: make deploy STAGE=prod
-	@$(at_stage) cdk deploy --app cdk.out $(stack)
+deploy: stage synth $(LINT) ## deploy a stage: make deploy STAGE=prod
+	@$(at_stage) $(look) deploy cdk.out $(stack); cdk deploy --app cdk.out $(stack)
 
 .PHONY: stage
 stage: preflight
 	@[ -n "$(STAGE)" ] || { echo "make: name a stage, as in: make $(firstword $(MAKECMDGOALS)) STAGE=dev" >&2; exit 1; }
 	@[ "$(STAGE)" = account ] || go run ./infra -check "$(STAGE)"
-
-.PHONY: look
-look: $(LINT)
-	@$(at_stage) .local/venv/lint/bin/python tools/account.py cdk.out "$(stack)"
 
 ##@ Check it
 

@@ -1,6 +1,6 @@
 """Look before a deployment: does this stage fit the AWS account the credentials open?
 
-Called by `make diff` and `make deploy` with the assembly and the stack's name. It
+Called by `make diff` and `make deploy` with their name, the assembly and the stack. It
 reads where the stack belongs and asks AWS a few read-only questions. What it finds
 wrong it says in a sentence and exits with 1; what the stage itself lacks is told by
 `go run ./infra -check`, and what the CDK CLI says well (an account that was not
@@ -37,8 +37,8 @@ def place(assembly, stack):
     raise Problem(f"there is no stack {stack} in {assembly}. make synth writes it; the stages are in infra/stages.")
 
 
-def check(assembly, stack):
-    """Raise a Problem when the stack must not be deployed with the credentials at hand."""
+def check(verb, assembly, stack):
+    """Raise a Problem when the verb, "diff" or "deploy", must not be carried out with the credentials at hand."""
     account, region = place(assembly, stack)
     session = boto3.Session()
     region = region or session.region_name
@@ -48,9 +48,9 @@ def check(assembly, stack):
     if account and account != mine:
         raise Problem(f"{stack} belongs to account {account}; these credentials are of account {mine}. Set AWS_PROFILE to a profile of {account}.")
     name = stack.rpartition("/")[2]
-    if name != LOCAL_STACK:
+    if verb == "deploy" and name != LOCAL_STACK:
         logging_role(session, name, mine, region)
-    print(f"deploy: {name} in account {mine}, region {region}")
+    print(f"{verb}: {name} in account {mine}, region {region}")
 
 
 def caller(session, region):
@@ -95,7 +95,7 @@ def main():
     try:
         check(*sys.argv[1:])
     except Problem as problem:
-        sys.exit(f"deploy: {problem}")
+        sys.exit(f"{sys.argv[1]}: {problem}")
 
 
 if __name__ == "__main__":

@@ -44,10 +44,10 @@ func (e *engine) cdk() string { return filepath.Join(e.root, "tools/node_modules
 // lock waits until no other run of these tests uses the engine. It is let go when the
 // process ends, however that happens.
 func (e *engine) lock(ctx context.Context) error {
-	if err := os.MkdirAll(filepath.Join(e.root, e.state), 0o755); err != nil {
+	if err := os.MkdirAll(filepath.Join(e.root, e.state), 0o750); err != nil {
 		return err
 	}
-	file, err := os.OpenFile(filepath.Join(e.root, e.state, "tests.lock"), os.O_CREATE|os.O_RDWR, 0o644)
+	file, err := os.OpenFile(filepath.Join(e.root, e.state, "tests.lock"), os.O_CREATE|os.O_RDWR, 0o600)
 	if err != nil {
 		return err
 	}

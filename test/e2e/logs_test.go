@@ -73,7 +73,7 @@ func (s *system) messages(ctx context.Context) ([]string, error) {
 	return messages, nil
 }
 
-// lines returns the lines of all requests so far.
+// lines returns the lines of all requests so far, in their order.
 func (s *system) lines(t *testing.T) []line {
 	t.Helper()
 	var lines []line
@@ -83,25 +83,46 @@ func (s *system) lines(t *testing.T) []line {
 			lines = append(lines, l)
 		}
 	}
+	slices.SortStableFunc(lines, func(a, b line) int {
+		return strings.Compare(fmt.Sprint(a[contract.FieldTimestamp]), fmt.Sprint(b[contract.FieldTimestamp]))
+	})
 	return lines
 }
 
-// logged calls request, which makes one request, and returns its line.
+// mark makes a request whose line can be told from all others, by its size.
+func (s *system) mark(t *testing.T) (isMark func(line) bool) {
+	t.Helper()
+	s.marks++
+	size := 11_000 + s.marks // no other unsigned request of the tests is so large
+	s.post(t, make([]byte, size))
+	return func(l line) bool {
+		return l[contract.FieldReason] == string(contract.ReasonNoSignature) && l[contract.FieldBytes] == float64(size)
+	}
+}
+
+// logged calls request, which makes one request, and returns its line, which is the
+// one between two marks. The engine takes what a function writes within 50 ms of its
+// answer, or with the next request; so the second mark is made until it is there.
 func (s *system) logged(t *testing.T, request func()) line {
 	t.Helper()
-	before := len(s.lines(t))
+	before := s.mark(t)
 	request()
-	var lines []line
+	after := s.mark(t)
+	var between []line
 	eventually(t, soon, func() string {
-		if lines = s.lines(t); len(lines) > before {
-			return ""
+		lines := s.lines(t)
+		first, last := slices.IndexFunc(lines, before), slices.IndexFunc(lines, after)
+		if first < 0 || last < 0 {
+			s.mark(t)
+			return "the request is not in the log"
 		}
-		return "the request is not in the log"
+		between = lines[first+1 : last]
+		return ""
 	})
-	if len(lines) != before+1 {
-		t.Fatalf("%d lines for one request", len(lines)-before)
+	if len(between) != 1 {
+		t.Fatalf("%d lines for one request: %v", len(between), between)
 	}
-	return lines[before]
+	return between[0]
 }
 
 func TestLogLines(t *testing.T) {

@@ -14,7 +14,7 @@ var sys *system
 func TestMain(m *testing.M) { os.Exit(run(m)) }
 
 func run(m *testing.M) (code int) {
-	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Minute) // some 20 s each for engine, bootstrap and deployment; compiling on an empty cache takes most of the rest
+	ctx, cancel := context.WithTimeout(context.Background(), 15*time.Minute) // half a minute; several on an empty build cache
 	defer cancel()
 	e, err := newEngine()
 	if err != nil {

@@ -50,6 +50,8 @@ type system struct {
 	inbox map[string]types.Message
 	// sent are the values that must not be logged, each with what it is.
 	sent map[string]string
+	// marks counts the requests that mark a place in the log.
+	marks int
 }
 
 // template is the deployed template, as far as the tests read it.

@@ -2,7 +2,8 @@
 // by the rules that the receiver follows: the value is the secret itself, a plain
 // string; the stage's secret starts without a value.
 //
-// hookctl's commands use it. It prints nothing, and no error of it holds a value.
+// hookctl's commands use it. It prints nothing, and no error of it holds a value. It
+// does not talk to Nylas; package registration does, and stores here what Nylas says.
 package secret
 
 import (
@@ -32,6 +33,7 @@ const (
 type API interface {
 	GetSecretValue(context.Context, *secretsmanager.GetSecretValueInput, ...func(*secretsmanager.Options)) (*secretsmanager.GetSecretValueOutput, error)
 	PutSecretValue(context.Context, *secretsmanager.PutSecretValueInput, ...func(*secretsmanager.Options)) (*secretsmanager.PutSecretValueOutput, error)
+	UpdateSecretVersionStage(context.Context, *secretsmanager.UpdateSecretVersionStageInput, ...func(*secretsmanager.Options)) (*secretsmanager.UpdateSecretVersionStageOutput, error)
 }
 
 // Store is one stage's secret.
@@ -40,16 +42,39 @@ type Store struct {
 	Name string // or ARN
 }
 
+// PreviousLifetime is how long the receiver lets the previous version verify after
+// the current one was created (lambda/internal/secretstore).
+const PreviousLifetime = 60 * time.Minute
+
 // Version is one stored value.
 type Version struct {
+	ID      string // Secrets Manager's; also an empty value has one
 	Value   string
 	Created time.Time
+
+	raw string // as it is stored, with the blanks that Value has not
 }
 
-// Stored is what a stage's secret holds. A version that is not there, or is empty,
-// is the zero Version.
+// Stored is what a stage's secret holds. A version that is not there is the zero
+// Version; one that is empty has no Value.
 type Stored struct {
 	Current, Previous Version
+}
+
+// PreviousUntil is when the previous version stops to verify, the zero time where
+// there is none.
+func (s Stored) PreviousUntil() time.Time {
+	if s.Previous.Value == "" {
+		return time.Time{}
+	}
+	return s.Current.Created.Add(PreviousLifetime)
+}
+
+// Interrupted tells that a [Store.Correct] ended between its two steps: the older
+// version is current again, and the mistyped one, which is newer, the previous one.
+// Nothing else makes a current version that is older than the previous one.
+func (s Stored) Interrupted() bool {
+	return s.Previous.Value != "" && s.Current.Created.Before(s.Previous.Created)
 }
 
 // Values returns the stored values, the current one first.
@@ -63,11 +88,12 @@ func (s Stored) Values() []string {
 	return values
 }
 
-// Read returns the current and the previous version.
+// Read returns the current and the previous version; with nothing usable current,
+// there is no previous one either.
 func (s Store) Read(ctx context.Context) (Stored, error) {
 	current, err := s.get(ctx, labelCurrent)
 	if err != nil || current.Value == "" {
-		return Stored{}, err
+		return Stored{Current: current}, err
 	}
 	previous, err := s.get(ctx, labelPrevious)
 	return Stored{Current: current, Previous: previous}, err
@@ -83,21 +109,12 @@ func (s Store) get(ctx context.Context, label string) (Version, error) {
 	if err != nil {
 		return Version{}, fmt.Errorf("read the stored secret (%s): %w", label, err)
 	}
-	return Version{Value: aws.ToString(answer.SecretString), Created: aws.ToTime(answer.CreatedDate)}, nil
-}
-
-// Put makes value the current version; what was current becomes the previous one.
-// Read first: Secrets Manager makes a new version even of the same value, and the
-// previous secret is forgotten.
-func (s Store) Put(ctx context.Context, value string) error {
-	if err := Check(value); err != nil {
-		return err
-	}
-	_, err := s.API.PutSecretValue(ctx, &secretsmanager.PutSecretValueInput{SecretId: &s.Name, SecretString: &value})
-	if err != nil {
-		return fmt.Errorf("store the secret: %w", err)
-	}
-	return nil
+	// The receiver trims, too: blanks and a line feed come from echo and editors.
+	raw := aws.ToString(answer.SecretString)
+	return Version{
+		ID: aws.ToString(answer.VersionId), Value: strings.TrimSpace(raw), raw: raw,
+		Created: aws.ToTime(answer.CreatedDate),
+	}, nil
 }
 
 // Check tells why value cannot be a webhook secret; the sentence does not hold it.

@@ -149,7 +149,11 @@ func (s *Stage) labelled(label string) *version {
 
 func (s *Stage) put(value string) string {
 	id := fmt.Sprintf("version-%d", len(s.versions)+1)
-	s.versions = append(s.versions, version{id: id, value: value, created: time.Now(), labels: map[string]bool{}})
+	created := time.Now().Truncate(time.Millisecond) // as the protocol carries it
+	if n := len(s.versions); n > 0 && !created.After(s.versions[n-1].created) {
+		created = s.versions[n-1].created.Add(time.Millisecond)
+	}
+	s.versions = append(s.versions, version{id: id, value: value, created: created, labels: map[string]bool{}})
 	s.move("AWSCURRENT", id)
 	return id
 }
@@ -173,11 +177,23 @@ func (s *Stage) move(label, id string) {
 
 func (s *Stage) secretsManager(w http.ResponseWriter, action string, body []byte) {
 	var in struct {
-		VersionStage, SecretString           string
-		MoveToVersionId, RemoveFromVersionId string
+		SecretID                   string `json:"SecretId"`
+		VersionStage, SecretString string
+		MoveToVersionID            string `json:"MoveToVersionId"`
+		RemoveFromVersionID        string `json:"RemoveFromVersionId"`
+		ClientRequestToken         string
 	}
 	if err := json.Unmarshal(body, &in); err != nil {
 		panic(err)
+	}
+	if in.SecretID != s.Stacks["NylasWebhooks-local"]["SecretName"] {
+		value, ok := s.OtherSecrets[in.SecretID]
+		if !ok || action != "GetSecretValue" || in.VersionStage != "AWSCURRENT" {
+			refuse(w, "ResourceNotFoundException", "Secrets Manager can't find the specified secret.")
+			return
+		}
+		reply(w, map[string]any{"Name": in.SecretID, "SecretString": value, "VersionId": "only-version", "CreatedDate": 1767630011})
+		return
 	}
 	switch action {
 	case "GetSecretValue":
@@ -191,12 +207,32 @@ func (s *Stage) secretsManager(w http.ResponseWriter, action string, body []byte
 			"CreatedDate": float64(v.created.UnixMilli()) / 1000,
 		})
 	case "PutSecretValue":
+		for _, v := range s.versions { // a token that is known: nothing is done, or it is refused
+			switch {
+			case v.id != in.ClientRequestToken:
+			case v.value == in.SecretString:
+				reply(w, map[string]any{"VersionId": v.id})
+				return
+			default:
+				refuse(w, "ResourceExistsException", "You can't modify an existing version, you can only create a new version.")
+				return
+			}
+		}
+		s.Puts++
 		reply(w, map[string]any{"VersionId": s.put(in.SecretString)})
 	case "UpdateSecretVersionStage":
-		if in.MoveToVersionId != "" {
-			s.move(in.VersionStage, in.MoveToVersionId)
-		} else if v := s.labelled(in.VersionStage); v != nil {
-			delete(v.labels, in.VersionStage)
+		has := ""
+		if v := s.labelled(in.VersionStage); v != nil {
+			has = v.id
+		}
+		switch {
+		case has != in.RemoveFromVersionID:
+			refuse(w, "InvalidParameterException", "The staging label "+in.VersionStage+" is attached to version "+has+", not to "+in.RemoveFromVersionID)
+			return
+		case in.MoveToVersionID != "":
+			s.move(in.VersionStage, in.MoveToVersionID)
+		default:
+			delete(s.labelled(in.VersionStage).labels, in.VersionStage)
 		}
 		reply(w, map[string]any{})
 	default:

@@ -37,6 +37,10 @@ type Stage struct {
 	queue    []message
 	posts    [][]byte
 	handles  int
+	// OtherSecrets are the values of secrets beside the stage's, by name.
+	OtherSecrets map[string]string
+	// Puts counts the versions of the stage's secret that requests made.
+	Puts int
 	// Deleted and GivenBack count messages.
 	Deleted, GivenBack int
 }

@@ -1,0 +1,182 @@
+package secret_test
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/aws/aws-sdk-go-v2/config"
+	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
+
+	"github.com/onepagecrm/nylas-webhooks/cmd/hookctl/internal/secret"
+	"github.com/onepagecrm/nylas-webhooks/cmd/hookctl/internal/standin"
+	"github.com/onepagecrm/nylas-webhooks/notification"
+)
+
+func start(t *testing.T, values ...string) (*standin.Stage, secret.Store) {
+	stage := standin.New(t)
+	for _, value := range values {
+		stage.Store(value)
+	}
+	cfg, err := config.LoadDefaultConfig(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return stage, secret.Store{API: secretsmanager.NewFromConfig(cfg), Name: "secret"}
+}
+
+// TestChanges: what is stored (oldest first), what is done, what is current and
+// previous afterwards.
+func TestChanges(t *testing.T) {
+	for _, test := range []struct {
+		name    string
+		stored  []string
+		correct bool
+		value   string
+		result  secret.Result
+		want    []string
+		puts    int
+	}{
+		{"the first", nil, false, "A", secret.Saved, []string{"A"}, 1},
+		{"the first, where an empty one is stored", []string{""}, false, "A", secret.Saved, []string{"A", ""}, 1},
+		{"the next", []string{"A"}, false, "B", secret.Saved, []string{"B", "A"}, 1},
+		{"the same twice", []string{"A", "B"}, false, "B", secret.Unchanged, []string{"B", "A"}, 0},
+		{"the same, stored with a line feed", []string{"A", "B\n"}, false, "B", secret.Unchanged, []string{"B\n", "A"}, 0},
+		{"the previous one again", []string{"A", "B"}, false, "A", secret.Saved, []string{"A", "B"}, 1},
+		{"a typo corrected", []string{"A", "typo"}, true, "B", secret.Corrected, []string{"B", "A"}, 1},
+		{"a typo corrected, older versions about", []string{"0", "A", "typo"}, true, "B", secret.Corrected, []string{"B", "A"}, 1},
+		{"a typo in the first", []string{"typo"}, true, "A", secret.Corrected, []string{"A"}, 1},
+		{"a typo in the first, after an empty one", []string{"", "typo"}, true, "A", secret.Corrected, []string{"A"}, 1},
+		{"nothing new was needed at all", []string{"A", "typo"}, true, "A", secret.Corrected, []string{"A"}, 0},
+		{"nothing to correct", []string{"A", "B"}, true, "B", secret.Unchanged, []string{"B", "A"}, 0},
+		{"correct where nothing is stored", nil, true, "A", secret.Saved, []string{"A"}, 1},
+		{"the mock key was stored", []string{"A", notification.MockSecret}, true, "B", secret.Corrected, []string{"B", "A"}, 1},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			stage, store := start(t, test.stored...)
+			change := store.Set
+			if test.correct {
+				change = store.Correct
+			}
+			for i, want := range []secret.Result{test.result, secret.Unchanged} { // a second time: nothing
+				if result, err := change(t.Context(), test.value); err != nil || result != want {
+					t.Fatalf("run %d: %q, %v; want %q", i+1, result, err, want)
+				}
+				if got := stage.Secrets(); !slices.Equal(got, test.want) {
+					t.Errorf("run %d: stored %q, want %q", i+1, got, test.want)
+				}
+				if stage.Puts != test.puts {
+					t.Errorf("run %d: %d versions written, want %d", i+1, stage.Puts, test.puts)
+				}
+			}
+		})
+	}
+}
+
+// TestCorrectInterrupted breaks the second step, which a crash would leave out, and
+// looks at what each next command makes of it.
+func TestCorrectInterrupted(t *testing.T) {
+	for _, test := range []struct {
+		name string
+		next func(secret.Store, context.Context, string) (secret.Result, error)
+		give string
+		want []string
+	}{
+		{"the same again", secret.Store.Correct, "B", []string{"B", "A"}},
+		{"set instead", secret.Store.Set, "B", []string{"B", "A"}},
+		{"another value", secret.Store.Correct, "C", []string{"C", "A"}},
+		{"the older one was right", secret.Store.Correct, "A", []string{"A"}},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			stage, store := start(t, "A", "typo")
+			stage.Refuse["PutSecretValue"] = "InternalServiceError"
+			_, err := store.Correct(t.Context(), "B")
+			if err == nil || !strings.Contains(err.Error(), "Run the same command again") {
+				t.Fatalf("error %v", err)
+			}
+			stored, err := store.Read(t.Context())
+			if err != nil || !stored.Interrupted() || stored.Current.Value != "A" {
+				t.Fatalf("in between: interrupted %t, %v; the older secret must be current", stored.Interrupted(), err)
+			}
+			delete(stage.Refuse, "PutSecretValue")
+			if _, err := test.next(store, t.Context(), test.give); err != nil {
+				t.Fatal(err)
+			}
+			if got := stage.Secrets(); !slices.Equal(got, test.want) {
+				t.Errorf("stored %q, want %q", got, test.want)
+			}
+		})
+	}
+}
+
+func TestCorrectFinishesAfterCtrlC(t *testing.T) {
+	stage, store := start(t, "A", "typo")
+	ctx, cancel := context.WithCancel(t.Context())
+	store.API = cancelling{store.API, cancel}
+	if _, err := store.Correct(ctx, "B"); err != nil {
+		t.Errorf("error %v", err)
+	}
+	if got := stage.Secrets(); !slices.Equal(got, []string{"B", "A"}) {
+		t.Errorf("stored %q", got)
+	}
+}
+
+// cancelling is Ctrl-C at the moment of the first step.
+type cancelling struct {
+	secret.API
+	cancel func()
+}
+
+func (c cancelling) UpdateSecretVersionStage(ctx context.Context, in *secretsmanager.UpdateSecretVersionStageInput, o ...func(*secretsmanager.Options)) (*secretsmanager.UpdateSecretVersionStageOutput, error) {
+	out, err := c.API.UpdateSecretVersionStage(ctx, in, o...)
+	c.cancel()
+	return out, err
+}
+
+func TestRefusedValuesAreNotInErrors(t *testing.T) {
+	stage, store := start(t, "A")
+	for _, value := range []string{"", notification.MockSecret, "two words", "line\nfeed", "nul\x00"} {
+		for _, change := range []func(context.Context, string) (secret.Result, error){store.Set, store.Correct} {
+			_, err := change(t.Context(), value)
+			if err == nil || value != "" && strings.Contains(err.Error(), value) {
+				t.Errorf("%q: %v", value, err)
+			}
+		}
+	}
+	if stage.Puts != 0 {
+		t.Errorf("%d versions written", stage.Puts)
+	}
+}
+
+func TestRevokePrevious(t *testing.T) {
+	stage, store := start(t, "A", "B")
+	if id, err := store.RevokePrevious(t.Context()); err != nil || id != "version-1" {
+		t.Errorf("%q, %v", id, err)
+	}
+	if got := stage.Secrets(); !slices.Equal(got, []string{"B"}) {
+		t.Errorf("stored %q", got)
+	}
+	if _, err := store.RevokePrevious(t.Context()); !errors.Is(err, secret.ErrNoPrevious) {
+		t.Errorf("a second time: %v", err)
+	}
+}
+
+func TestCanPutWritesNothing(t *testing.T) {
+	stage, store := start(t, "A", "B\n") // with a blank at its end, as an editor leaves it
+	stored, err := store.Read(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := store.CanPut(t.Context(), stored); err != nil {
+		t.Error(err)
+	}
+	if got := stage.Secrets(); stage.Puts != 0 || !slices.Equal(got, []string{"B\n", "A"}) {
+		t.Errorf("%d written, stored %q", stage.Puts, got)
+	}
+	stage.Refuse["PutSecretValue"] = "AccessDeniedException"
+	if err := store.CanPut(t.Context(), stored); err == nil {
+		t.Error("no error without the permission")
+	}
+}

@@ -1,0 +1,147 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"text/tabwriter"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/onepagecrm/nylas-webhooks/cmd/hookctl/internal/nylasapi"
+	"github.com/onepagecrm/nylas-webhooks/cmd/hookctl/internal/registration"
+)
+
+type webhookListOptions struct {
+	target
+	nylasFlags
+}
+
+func newWebhookList(s streams) *cobra.Command {
+	var o webhookListOptions
+	cmd := &cobra.Command{
+		Use:   "list",
+		Short: "List the webhooks of the Nylas application",
+		Long: `list shows all webhooks of the Nylas application that the key belongs to. With
+--stage it marks the one that is registered for the stage's deployed URL.
+` + nylasKeyHelp,
+		Example: `  hookctl webhook list
+  hookctl webhook list --stage prod --nylas-region eu
+  hookctl webhook list --json | jq '.[] | select(.status != "active")'`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error { return runWebhookList(cmd.Context(), s, o) },
+	}
+	o.target.flags(cmd)
+	cmd.PreRunE = nil // the stage can be left out
+	cmd.Flags().Lookup("stage").Usage = "mark the webhook of this stage: local, dev, staging, prod"
+	o.nylasFlags.flags(cmd)
+	return cmd
+}
+
+// listedWebhook is one element of what webhook list --json prints.
+type listedWebhook struct {
+	nylasapi.Webhook
+	// Stage is set where --stage was given and this webhook has its URL.
+	Stage string `json:"stage,omitempty"`
+}
+
+func runWebhookList(ctx context.Context, s streams, o webhookListOptions) error {
+	deployed := ""
+	if o.stage != "" {
+		f, err := o.find(ctx)
+		if err != nil {
+			return err
+		}
+		deployed = f.WebhookURL
+	}
+	client, err := o.nylas(ctx, s)
+	if err != nil {
+		return err
+	}
+	hooks, err := client.List(ctx)
+	if err != nil {
+		return err
+	}
+	listed := []listedWebhook{}
+	for _, hook := range hooks {
+		one := listedWebhook{Webhook: hook}
+		if deployed != "" && registration.SameURL(hook.URL, deployed) {
+			one.Stage = o.stage
+		}
+		listed = append(listed, one)
+	}
+	if o.json {
+		return s.json(listed)
+	}
+	if len(listed) == 0 {
+		_, err := fmt.Fprintln(s.out, "No webhook is registered in this Nylas application.")
+		return err
+	}
+	table := tabwriter.NewWriter(s.out, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(table, "ID\tSTATUS\tTRIGGERS\tSTAGE\tURL")
+	for _, one := range listed {
+		fmt.Fprintf(table, "%s\t%s\t%d\t%s\t%s\n", one.ID, one.Status, len(one.TriggerTypes), dashIfEmpty(one.Stage), one.URL)
+	}
+	return table.Flush()
+}
+
+func newWebhookStatus(s streams) *cobra.Command {
+	var t webhookTarget
+	cmd := &cobra.Command{
+		Use:   "status",
+		Short: "Show the stage's webhook and what is wrong with it",
+		Long: `status shows the webhook that is registered for the stage, and holds it against the
+stage: the URL, the state, compressed delivery, the age of the stored secret. Each
+finding comes with the command that mends it.
+
+The exit code is 0 when all is as it should be, else 1.
+` + nylasKeyHelp,
+		Example: `  hookctl webhook status --stage prod
+  hookctl webhook status --stage prod --json | jq -r '.problems[].next'`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			stage, hook, err := t.lookUp(cmd.Context(), s)
+			if err != nil {
+				return err
+			}
+			return reportWebhook(cmd.Context(), s, t.json, stage, hook, nil)
+		},
+	}
+	t.flags(cmd)
+	return cmd
+}
+
+func (status webhookStatus) print(s streams) error {
+	hook := status.Webhook
+	table := tabwriter.NewWriter(s.out, 0, 0, 2, ' ', 0)
+	row := func(name, value string) { fmt.Fprintf(table, "%s\t%s\n", name, dashIfEmpty(value)) }
+	row("webhook", hook.ID)
+	row("url", hook.URL)
+	row("status", hook.Status)
+	row("triggers", strings.Join(hook.TriggerTypes, ", "))
+	row("description", hook.Description)
+	row("notified", strings.Join(hook.NotificationEmails, ", "))
+	row("created", unix(hook.CreatedAt))
+	if err := table.Flush(); err != nil {
+		return err
+	}
+	for _, p := range status.Problems {
+		fmt.Fprintf(s.out, "\n! %s\n  %s\n", p.What, p.Next)
+	}
+	return nil
+}
+
+func unix(seconds int64) string {
+	if seconds == 0 {
+		return ""
+	}
+	return time.Unix(seconds, 0).UTC().Format(time.RFC3339)
+}
+
+func dashIfEmpty(value string) string {
+	if value == "" {
+		return "-"
+	}
+	return value
+}

@@ -236,3 +236,22 @@ func TestNew(t *testing.T) {
 		}
 	}
 }
+
+// TestCallsAreThoseOfTheSDKs: test/nylas watches the official SDKs make these calls.
+func TestCallsAreThoseOfTheSDKs(t *testing.T) {
+	api, c := start(t)
+	ctx := t.Context()
+	made, err := c.Create(ctx, nylasapi.Settings{URL: echo(t), TriggerTypes: []string{"grant.expired"}, Description: "d", NotificationEmails: []string{"ops@example.com"}})
+	_, err2 := c.List(ctx)
+	_, err3 := c.Find(ctx, made.ID)
+	_, err4 := c.Update(ctx, made.ID, nylasapi.Settings{Description: "e"})
+	_, err5 := c.RotateSecret(ctx, made.ID)
+	if err := errors.Join(err, err2, err3, err4, err5, c.Delete(ctx, made.ID)); err != nil {
+		t.Fatal(err)
+	}
+	for name, call := range nylas.Calls {
+		if !slices.ContainsFunc(api.Requests(), func(r nylas.Request) bool { return call.Is(r, made.ID) }) {
+			t.Errorf("%s is not %s %s with %q; sent was:\n%+v", name, call.Method, call.Path, call.Fields, api.Requests())
+		}
+	}
+}

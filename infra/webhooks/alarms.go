@@ -64,14 +64,14 @@ type alarms map[severity][]awscloudwatch.Alarm
 
 // newAlarms makes the alarms of the table and the two topics they tell: were it one,
 // every ticket would wake somebody.
-func newAlarms(stack awscdk.Stack, stage stages.Stage, key awskms.Key, endpoint endpoint, receiver receiver, queues queues) (alarms, error) {
+func newAlarms(stack awscdk.Stack, stage stages.Stage, key awskms.Key, endpoint endpoint, receiver receiver, queues queues, bucket bucket) (alarms, error) {
 	topics := map[severity]awscloudwatchactions.SnsAction{
 		page:   awscloudwatchactions.NewSnsAction(newTopic(stack, "Pages", stage.Pages, key)),
 		ticket: awscloudwatchactions.NewSnsAction(newTopic(stack, "Tickets", stage.Tickets, key)),
 	}
 	made := make(alarms)
 	off := maps.Clone(stage.AlarmsOff)
-	for _, a := range alarmTable(stack, stage, endpoint, receiver, queues) {
+	for _, a := range alarmTable(stack, stage, endpoint, receiver, queues, bucket) {
 		if _, ok := off[a.role]; ok {
 			delete(off, a.role)
 			continue

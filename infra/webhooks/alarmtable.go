@@ -46,8 +46,9 @@ func over(statistic string, seconds int) *awscloudwatch.MetricOptions {
 // The receiver's metrics exist only for minutes in which it was called, SQS's only
 // for queues that were used within six hours. So missing data is good for everything
 // that counts what went wrong, and bad only for the one alarm that waits for silence.
-func alarmTable(stack awscdk.Stack, stage stages.Stage, endpoint endpoint, receiver receiver, queues queues) []alarm {
+func alarmTable(stack awscdk.Stack, stage stages.Stage, endpoint endpoint, receiver receiver, queues queues, bucket bucket) []alarm {
 	table := append(gatewayPages(endpoint), receiverPages(stage, receiver)...)
+	table = append(table, spillPages(stage, receiver, bucket)...)
 	table = append(table, queuePages(queues)...)
 	table = append(table, trafficPages(stack, stage, receiver)...)
 	table = append(table, gatewayTickets(endpoint, receiver)...)
@@ -90,9 +91,9 @@ func receiverPages(stage stages.Stage, receiver receiver) []alarm {
 		{
 			role: "SendFailed", severity: page,
 			metric: ownMetric(stage, contract.SendFailed, sum, minute),
-			breach: above, limit: 0, m: 1, n: 1, // each is a signed notification that is not in the queue after two tries
+			breach: above, limit: 0, m: 1, n: 1, // each is a signed notification that is nowhere safe
 			missing: missingIsGood,
-			means:   "SQS did not take a signed notification. Nylas tries three times within about 20 minutes, then it is lost.",
+			means:   "Neither SQS nor S3 took a signed notification. Nylas tries three times within about 20 minutes, then it is lost.",
 			not:     "that it is lost yet.",
 			first:   logsOf(contract.SendFailed, receiver),
 		},
@@ -133,6 +134,30 @@ func receiverPages(stage stages.Stage, receiver receiver) []alarm {
 			means:   "Lambda refused to run the function, because the account's or its own concurrency is used up. Nylas reads 503.",
 			not:     "the gateway's throttle; that answers 429 and is ClientErrors.",
 			first:   "aws lambda get-account-settings --query AccountLimit",
+		},
+	}
+}
+
+func spillPages(stage stages.Stage, receiver receiver, bucket bucket) []alarm {
+	return []alarm{
+		{
+			role: "SpilledMany", severity: page,
+			metric: ownMetric(stage, contract.Spilled, sum, fiveMinutes),
+			breach: atLeast, limit: 10, m: 1, n: 1, // fewer are SQS's single failures, more are an outage
+			missing: missingIsGood,
+			means:   "SQS did not take ten notifications within 5 minutes. They are safe in S3, and none reaches the consumer.",
+			not:     "that anything is lost.",
+			first:   logsOf(contract.Spilled, receiver),
+		},
+		{
+			role: "SpillWaiting", severity: page,
+			metric: bucket.notices.MetricApproximateAgeOfOldestMessage(over(maximum, fiveMinutes)),
+			breach: above, limit: 3_600, // seconds; nobody misses a mail for an hour without asking
+			m: 1, n: 1,
+			missing: missingIsGood, // an unused queue has no metrics
+			means:   "A notification that SQS did not take has waited in S3 for an hour to be replayed.",
+			not:     "that it is lost; S3 keeps it for 30 days.",
+			first:   attributesOf(bucket.notices.QueueUrl()),
 		},
 	}
 }
@@ -266,6 +291,8 @@ func receiverTickets(stage stages.Stage, receiver receiver) []alarm {
 		}
 	}
 	return []alarm{
+		own(contract.Spilled, "SQS did not take a notification in its time. It is safe in S3 and has to be replayed.",
+			"that it is lost, nor that SQS is down; single ones happen."),
 		own(contract.Mismatch, "A well-formed signature matched no valid secret and was answered 503.",
 			"necessarily Nylas; anybody can send one. If Nylas's secret was rotated elsewhere, every notification ends here."),
 		own(contract.NoSecret, "Signed requests arrive, but no webhook secret is stored. They are answered 503.",

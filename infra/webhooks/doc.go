@@ -5,6 +5,8 @@
 //	receiver.go   the Lambda function and what it may do
 //	secret.go     the webhook secret, created empty
 //	queues.go     the queue, its dead letters, who may read them
+//	bucket.go     where a notification is kept when SQS does not take it
+//	operator.go   who may put notifications back
 //	key.go        the KMS key of stages that have their own
 //	alarms.go     how an alarm is built and whom it tells; alarmtable.go has them all
 //	dashboard.go  the flow from left to right

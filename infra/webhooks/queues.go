@@ -42,7 +42,7 @@ type queues struct {
 // newQueues makes a standard queue: Nylas promises no order, and FIFO's five minutes
 // of deduplication are shorter than Nylas's retries. The names are generated, since
 // a retained queue of a fixed name would block its own re-creation.
-func newQueues(stack awscdk.Stack, stage stages.Stage, key awskms.Key) queues {
+func newQueues(stack awscdk.Stack, stage stages.Stage, bucket bucket, key awskms.Key) queues {
 	encryption, master := awssqs.QueueEncryption_SQS_MANAGED, awskms.IKey(nil)
 	if key != nil {
 		encryption, master = awssqs.QueueEncryption_KMS, key
@@ -75,15 +75,20 @@ func newQueues(stack awscdk.Stack, stage stages.Stage, key awskms.Key) queues {
 			Resources:  &[]*string{queue.QueueArn()},
 		}))
 	}
-	return queues{queue: queue, deadLetters: deadLetters, consumerPolicy: newConsumerPolicy(stack, stage, queue, key)}
+	return queues{queue: queue, deadLetters: deadLetters, consumerPolicy: newConsumerPolicy(stack, stage, queue, bucket, key)}
 }
 
-func newConsumerPolicy(stack awscdk.Stack, stage stages.Stage, queue awssqs.Queue, key awskms.Key) awsiam.ManagedPolicy {
+func newConsumerPolicy(stack awscdk.Stack, stage stages.Stage, queue awssqs.Queue, bucket bucket, key awskms.Key) awsiam.ManagedPolicy {
 	statements := []awsiam.PolicyStatement{
 		awsiam.NewPolicyStatement(&awsiam.PolicyStatementProps{
 			Sid:       jsii.String("ReadQueue"),
 			Actions:   jsii.Strings(consumerQueueActions...),
 			Resources: &[]*string{queue.QueueArn()},
+		}),
+		awsiam.NewPolicyStatement(&awsiam.PolicyStatementProps{
+			Sid:       jsii.String("ReadOverflow"),
+			Actions:   jsii.Strings("s3:GetObject"),
+			Resources: &[]*string{bucket.overflow()},
 		}),
 	}
 	if key != nil {

@@ -30,7 +30,7 @@ type receiver struct {
 	logs     awslogs.LogGroup
 }
 
-func newReceiver(stack awscdk.Stack, stage stages.Stage, builder *Builder, queues queues, secret awssecretsmanager.CfnSecret, key awskms.Key) (receiver, error) {
+func newReceiver(stack awscdk.Stack, stage stages.Stage, builder *Builder, queues queues, bucket bucket, secret awssecretsmanager.CfnSecret, key awskms.Key) (receiver, error) {
 	code, err := receiverCode(stack, stage, builder)
 	if err != nil {
 		return receiver{}, err
@@ -49,11 +49,12 @@ func newReceiver(stack awscdk.Stack, stage stages.Stage, builder *Builder, queue
 		MemorySize:                   jsii.Number(receiverMemory),
 		Timeout:                      awscdk.Duration_Seconds(jsii.Number(receiverTimeout)),
 		ReservedConcurrentExecutions: reservedConcurrency(stage),
-		Role:                         newReceiverRole(stack, stage, logs, queues, secret, key),
+		Role:                         newReceiverRole(stack, stage, logs, queues, bucket, secret, key),
 		Environment: environmentVariables(contract.Config{
 			Stage:     stage.Name,
 			QueueURL:  *queues.queue.QueueUrl(),
 			SecretARN: *secret.AttrId(), // not Ref, which is the name on some engines
+			Bucket:    *bucket.bucket.BucketName(),
 		}),
 		LogGroup:      logs,
 		LoggingFormat: awslambda.LoggingFormat_JSON,
@@ -72,7 +73,7 @@ func newReceiver(stack awscdk.Stack, stage stages.Stage, builder *Builder, queue
 
 // newReceiverRole returns the role without a way to add to it: what the function may
 // do is what this policy lists, not what some construct granted.
-func newReceiverRole(stack awscdk.Stack, stage stages.Stage, logs awslogs.LogGroup, queues queues, secret awssecretsmanager.CfnSecret, key awskms.Key) awsiam.IRole {
+func newReceiverRole(stack awscdk.Stack, stage stages.Stage, logs awslogs.LogGroup, queues queues, bucket bucket, secret awssecretsmanager.CfnSecret, key awskms.Key) awsiam.IRole {
 	allow := func(sid string, resource *string, actions ...string) awsiam.PolicyStatement {
 		return awsiam.NewPolicyStatement(&awsiam.PolicyStatementProps{
 			Sid: &sid, Actions: jsii.Strings(actions...), Resources: &[]*string{resource},
@@ -80,6 +81,8 @@ func newReceiverRole(stack awscdk.Stack, stage stages.Stage, logs awslogs.LogGro
 	}
 	statements := []awsiam.PolicyStatement{
 		allow("SendNotifications", queues.queue.QueueArn(), "sqs:SendMessage"),
+		allow("Spill", bucket.spilled(), "s3:PutObject"),
+		allow("Overflow", bucket.overflow(), "s3:PutObject"),
 		allow("ReadSecret", secret.AttrId(), "secretsmanager:GetSecretValue"),
 		allow("WriteLogs", logs.LogGroupArn(), "logs:CreateLogStream", "logs:PutLogEvents"),
 	}

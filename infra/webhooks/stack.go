@@ -30,14 +30,15 @@ func NewStack(scope constructs.Construct, stage stages.Stage, builder *Builder) 
 	}
 
 	key := newKey(stack, stage)
-	queues := newQueues(stack, stage, key)
+	bucket := newBucket(stack, stage)
+	queues := newQueues(stack, stage, bucket, key)
 	secret := newSecret(stack, stage)
-	receiver, err := newReceiver(stack, stage, builder, queues, secret, key)
+	receiver, err := newReceiver(stack, stage, builder, queues, bucket, secret, key)
 	if err != nil {
 		return nil, err
 	}
 	endpoint := newEndpoint(stack, stage, receiver)
-	alarms, err := newAlarms(stack, stage, key, endpoint, receiver, queues)
+	alarms, err := newAlarms(stack, stage, key, endpoint, receiver, queues, bucket)
 	if err != nil {
 		return nil, err
 	}
@@ -50,6 +51,10 @@ func NewStack(scope constructs.Construct, stage stages.Stage, builder *Builder) 
 	// Ref, which is the ARN on AWS: every tool takes it as the secret's id.
 	output(stack, "SecretName", "Store the webhook secret here; pass it as --secret-id", secret.Ref())
 	output(stack, "ConsumerPolicyArn", "Attach this policy to whatever reads the queue", queues.consumerPolicy.ManagedPolicyArn())
+	output(stack, "BucketName", "What SQS did not take, under spill/ and overflow/", bucket.bucket.BucketName())
+	output(stack, "OperatorPolicyArn", "Attach this policy to whoever puts dead letters and spilled notifications back",
+		newOperatorPolicy(stack, stage, queues, bucket, key).ManagedPolicyArn())
+	output(stack, "SpillNoticesQueueUrl", "One message for every spilled notification that waits for its replay", bucket.notices.QueueUrl())
 	output(stack, "DashboardUrl", "The flow and its alarms", dashboardURL(name))
 	return stack, nil
 }

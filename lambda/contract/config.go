@@ -11,6 +11,7 @@ import (
 const (
 	stageVar     = "WEBHOOK_STAGE"
 	queueURLVar  = "WEBHOOK_QUEUE_URL"
+	bucketVar    = "WEBHOOK_BUCKET"
 	secretARNVar = "WEBHOOK_SECRET_ARN" //nolint:gosec // the name of a variable that holds an ARN, never a secret
 )
 
@@ -24,6 +25,8 @@ type Config struct {
 	// SecretARN is the ARN of the Secrets Manager secret whose value is the Nylas
 	// webhook secret. The function gets the ARN, never the value.
 	SecretARN string
+	// Bucket is the name of the S3 bucket for what SQS does not take.
+	Bucket string
 }
 
 // fields lists every field beside its variable, so that Vars and Load cannot
@@ -33,6 +36,7 @@ func (c *Config) fields() map[string]*string {
 		stageVar:     &c.Stage,
 		queueURLVar:  &c.QueueURL,
 		secretARNVar: &c.SecretARN,
+		bucketVar:    &c.Bucket,
 	}
 }
 

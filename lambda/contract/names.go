@@ -16,6 +16,9 @@ type Metric string
 const (
 	// Accepted: the signature is good and SQS has the notification. Answer 200.
 	Accepted Metric = "Accepted"
+	// Spilled: the signature is good, SQS did not take the notification in its time, and
+	// S3 has it to be replayed. Answer 200.
+	Spilled Metric = "Spilled"
 	// Challenged: a GET whose challenge was echoed. Answer 200.
 	Challenged Metric = "Challenged"
 	// Refused: a request that cannot be from Nylas (no challenge, no or malformed
@@ -33,7 +36,7 @@ const (
 	NoSecret Metric = "NoSecret"
 	// SecretUnavailable: Secrets Manager failed and nothing is cached. Answer 503.
 	SecretUnavailable Metric = "SecretUnavailable"
-	// SendFailed: a signed notification that SQS did not accept. Answer 503.
+	// SendFailed: a signed notification that neither SQS nor S3 accepted. Answer 503.
 	SendFailed Metric = "SendFailed"
 	// Faulted: our own fault (a panic, an event that could not be read). Answer 503.
 	Faulted Metric = "Faulted"
@@ -47,9 +50,13 @@ const Verified Metric = "Verified"
 
 // Metrics lists every metric the receiver can emit.
 var Metrics = []Metric{
-	Accepted, Challenged, Refused, TestEvent, Mismatch, CompressedDelivery,
+	Accepted, Spilled, Challenged, Refused, TestEvent, Mismatch, CompressedDelivery,
 	NoSecret, SecretUnavailable, SendFailed, Faulted, Verified,
 }
+
+// Paging lists the metrics that page alarms may read: only a signed request or our own
+// fault moves them. [Verified] is the one exception, see docs/adr/0006.
+var Paging = []Metric{Accepted, Spilled, SecretUnavailable, SendFailed, Faulted}
 
 // Reason says in one word why a request ended as it did. It is the value of the
 // log field [FieldReason]; the runbook explains each.
@@ -69,7 +76,8 @@ const (
 	ReasonCompressedDelivery Reason = "compressed_delivery" // CompressedDelivery, 503
 	ReasonNoSecret           Reason = "no_secret"           // NoSecret, 503
 	ReasonSecretUnavailable  Reason = "secret_unavailable"  // SecretUnavailable, 503
-	ReasonTooLarge           Reason = "too_large"           // SendFailed, 503: does not fit into an SQS message
+	ReasonSpilled            Reason = "spilled"             // Spilled, 200
+	ReasonTooLarge           Reason = "too_large"           // SendFailed, 503: fits into no SQS message, and S3 did not take its body
 	ReasonSendFailed         Reason = "send_failed"         // SendFailed, 503
 	ReasonBadEvent           Reason = "bad_event"           // Faulted, 503: the event is not API Gateway's
 	ReasonPanic              Reason = "panic"               // Faulted, 503

@@ -19,6 +19,7 @@ import (
 	"github.com/onepagecrm/nylas-webhooks/lambda/contract"
 	"github.com/onepagecrm/nylas-webhooks/lambda/internal/receive"
 	"github.com/onepagecrm/nylas-webhooks/lambda/internal/secretstore"
+	"github.com/onepagecrm/nylas-webhooks/lambda/internal/spill"
 	"github.com/onepagecrm/nylas-webhooks/lambda/internal/sqsqueue"
 )
 
@@ -38,9 +39,10 @@ func main() {
 	cfg := awsConfig()
 	secrets := secretstore.New(cfg, config.SecretARN)
 	queue := sqsqueue.New(cfg, config.QueueURL)
+	bucket := spill.New(cfg, config.Bucket)
 	warm(secrets.Warm, queue.Warm)
 
-	lambda.Start(receive.New(secrets, queue, config.Stage, os.Stdout, time.Now))
+	lambda.Start(receive.New(secrets, queue, bucket, config.Stage, os.Stdout, time.Now))
 }
 
 // awsConfig takes what Lambda puts into the environment. The SDK's own

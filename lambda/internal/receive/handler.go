@@ -17,7 +17,7 @@ import (
 
 const (
 	// deadline of one request: the function is stopped after 8 s, API Gateway gives up
-	// after 9, Nylas after 10. Within it: secret 1.5 s, SQS 3 s.
+	// after 9, Nylas after 10. Within it: secret 1.5 s, SQS 3 s, S3 2 s.
 	deadline = 7500 * time.Millisecond
 	// maxChallenge, in characters: Nylas's are under 100, and what is echoed to
 	// strangers should be short.
@@ -36,18 +36,28 @@ type Queue interface {
 	Send(context.Context, notification.Wire) error
 }
 
+// Bucket keeps what the queue does not; *spill.Bucket. An error means that it is not
+// safe.
+type Bucket interface {
+	Spill(ctx context.Context, w notification.Wire, receivedAt time.Time, requestID string) error
+	// Overflow keeps the body of a message that is too large for the queue, and returns
+	// the message that points to it.
+	Overflow(ctx context.Context, w notification.Wire, requestID string) (notification.Wire, error)
+}
+
 // Handler answers the requests. Its Invoke is a lambda.Handler.
 type Handler struct {
 	secrets Secrets
 	queue   Queue
+	bucket  Bucket
 	record  recorder
 	now     func() time.Time
 }
 
 // New returns a Handler for the stage of that name. It writes one line of JSON per
 // request to log.
-func New(secrets Secrets, queue Queue, stage string, log io.Writer, now func() time.Time) *Handler {
-	return &Handler{secrets: secrets, queue: queue, record: newRecorder(log, stage), now: now}
+func New(secrets Secrets, queue Queue, bucket Bucket, stage string, log io.Writer, now func() time.Time) *Handler {
+	return &Handler{secrets: secrets, queue: queue, bucket: bucket, record: newRecorder(log, stage), now: now}
 }
 
 // Invoke answers one event of API Gateway. It never returns an error and never
@@ -115,7 +125,7 @@ func handleChallenge(e *event, r *request) {
 	}
 }
 
-// handleNotification verifies a notification and puts it on the queue.
+// handleNotification verifies a notification and puts it where it is safe.
 func (h *Handler) handleNotification(ctx context.Context, e *event, r *request) {
 	signatures, refusal := parseSignatures(e)
 	if len(signatures) == 0 {
@@ -130,8 +140,7 @@ func (h *Handler) handleNotification(ctx context.Context, e *event, r *request) 
 	}
 	r.isVerified = true
 	r.envelope = readEnvelope(e.body)
-
-	wire, encodeErr := notification.Notification{
+	o, keepErr := h.keep(ctx, r, notification.Notification{
 		Body:       e.body,
 		ID:         r.envelope.id,
 		Type:       r.envelope.typ,
@@ -140,17 +149,29 @@ func (h *Handler) handleNotification(ctx context.Context, e *event, r *request) 
 		ReceivedAt: r.start,
 		Signature:  signature,
 		RequestID:  r.id,
-	}.Encode()
-	if encodeErr != nil {
-		r.end(tooLarge, encodeErr)
-		return
-	}
+	})
+	r.end(o, errors.Join(keepErr, err)) // err: verified with a cached secret that could not be read again
+}
+
+// keep puts a notification onto the queue, or into the bucket when SQS does not take
+// it. An error beside accepted or spilled is for the log only.
+func (h *Handler) keep(ctx context.Context, r *request, n notification.Notification) (outcome, error) {
+	wire, err := n.Encode()
 	r.encoding = wire.Attributes[notification.AttrEncoding].Value
-	if err := h.queue.Send(ctx, wire); err != nil {
-		r.end(sendFailed, err)
-		return
+	if errors.Is(err, notification.ErrTooLarge) {
+		wire, err = h.bucket.Overflow(ctx, wire, r.id)
 	}
-	r.end(accepted, err) // err: verified with a cached secret that could not be read again
+	if err != nil {
+		return tooLarge, err
+	}
+	err = h.queue.Send(ctx, wire)
+	if err == nil {
+		return accepted, nil
+	}
+	if spillErr := h.bucket.Spill(ctx, wire, n.ReceivedAt, r.id); spillErr != nil {
+		return sendFailed, errors.Join(err, spillErr)
+	}
+	return spilled, err
 }
 
 // parseSignatures returns the well-formed signatures of a request, or why there is

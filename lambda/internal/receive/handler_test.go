@@ -8,7 +8,9 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"math/rand/v2"
 	"net/url"
+	"reflect"
 	"strings"
 	"testing"
 	"time"
@@ -55,11 +57,35 @@ func (f *fakeQueue) Send(ctx context.Context, w notification.Wire) error {
 	return nil
 }
 
+// fakeBucket keeps what was spilled and what overflowed.
+type fakeBucket struct {
+	spilled  []notification.Wire
+	overflow []notification.Wire
+	err      error
+}
+
+func (f *fakeBucket) Spill(_ context.Context, w notification.Wire, _ time.Time, _ string) error {
+	if f.err != nil {
+		return f.err
+	}
+	f.spilled = append(f.spilled, w)
+	return nil
+}
+
+func (f *fakeBucket) Overflow(_ context.Context, w notification.Wire, id string) (notification.Wire, error) {
+	if f.err != nil {
+		return notification.Wire{}, f.err
+	}
+	f.overflow = append(f.overflow, w)
+	return w.Overflow(notification.Pointer{Bucket: "bucket", Key: "overflow/" + id})
+}
+
 // bench is a Handler and what it works with.
 type bench struct {
 	t       *testing.T
 	secrets *fakeSecrets
 	queue   *fakeQueue
+	bucket  *fakeBucket
 	log     bytes.Buffer
 	handler *Handler
 }
@@ -67,8 +93,8 @@ type bench struct {
 var clock = time.Date(2026, 11, 24, 20, 30, 0, 123e6, time.UTC)
 
 func newBench(t *testing.T) *bench {
-	b := &bench{t: t, secrets: &fakeSecrets{keys: []string{secret}}, queue: &fakeQueue{}}
-	b.handler = New(b.secrets, b.queue, "prod", &b.log, func() time.Time { return clock })
+	b := &bench{t: t, secrets: &fakeSecrets{keys: []string{secret}}, queue: &fakeQueue{}, bucket: &fakeBucket{}}
+	b.handler = New(b.secrets, b.queue, b.bucket, "prod", &b.log, func() time.Time { return clock })
 	return b
 }
 
@@ -154,7 +180,7 @@ func TestStatusContract(t *testing.T) {
 	}{
 		{name: "challenge", event: get(url.Values{"challenge": {"abc"}}), status: 200, metric: contract.Challenged},
 		{name: "challenge without secret and queue", event: get(url.Values{"challenge": {"abc"}}), setup: func(b *bench) {
-			b.handler.secrets, b.handler.queue = nil, nil
+			b.handler.secrets, b.handler.queue, b.handler.bucket = nil, nil, nil
 		}, status: 200, metric: contract.Challenged},
 		{name: "no challenge", event: get(nil), status: 400, metric: contract.Refused, reason: contract.ReasonNoChallenge},
 		{name: "empty challenge", event: get(url.Values{"challenge": {""}}), status: 400, metric: contract.Refused, reason: contract.ReasonNoChallenge},
@@ -184,9 +210,16 @@ func TestStatusContract(t *testing.T) {
 			b.secrets.keys, b.secrets.err = nil, unavailable
 		}, status: 503, metric: contract.SecretUnavailable, reason: contract.ReasonSecretUnavailable},
 
-		{name: "SQS fails", event: post(body, secret), setup: func(b *bench) {
-			b.queue.send = func(context.Context) error { return errors.New("send to queue: 503") }
+		{name: "SQS fails", event: post(body, secret), setup: sqsFails, status: 200, metric: contract.Spilled, reason: contract.ReasonSpilled},
+		{name: "SQS and S3 fail", event: post(body, secret), setup: func(b *bench) {
+			sqsFails(b)
+			b.bucket.err = errors.New("spill to bucket: 503")
 		}, status: 503, metric: contract.SendFailed, reason: contract.ReasonSendFailed},
+		{name: "too large", event: post(noise(), secret), status: 200, metric: contract.Accepted, sent: 1},
+		{name: "too large, SQS fails", event: post(noise(), secret), setup: sqsFails, status: 200, metric: contract.Spilled, reason: contract.ReasonSpilled},
+		{name: "too large, S3 fails", event: post(noise(), secret), setup: func(b *bench) {
+			b.bucket.err = errors.New("put overflow into bucket: 503")
+		}, status: 503, metric: contract.SendFailed, reason: contract.ReasonTooLarge},
 		{name: "panic", event: post(body, secret), setup: func(b *bench) {
 			b.queue.send = func(context.Context) error { panic("a body with an address") }
 		}, status: 503, metric: contract.Faulted, reason: contract.ReasonPanic},
@@ -216,10 +249,52 @@ func TestStatusContract(t *testing.T) {
 			seen[outcome{tt.reason, tt.metric, tt.status}] = true
 		})
 	}
-	for _, o := range []outcome{challenged, accepted, noChallenge, badChallenge, badMethod, noSignature, malformedSignature, testEvent, mismatch, compressedDelivery, noSecret, secretUnavailable, sendFailed, panicked} {
+	for _, o := range []outcome{challenged, accepted, spilled, noChallenge, badChallenge, badMethod, noSignature, malformedSignature, testEvent, mismatch, compressedDelivery, noSecret, secretUnavailable, sendFailed, tooLarge, panicked} {
 		if !seen[o] {
 			t.Errorf("no row for %v", o)
 		}
+	}
+}
+
+func sqsFails(b *bench) {
+	b.queue.send = func(context.Context) error { return errors.New("send to queue: 503") }
+}
+
+// noise is a body that no compression makes small enough for SQS.
+func noise() []byte {
+	noise := make([]byte, 800_000) // base64 of it is just too large
+	_, _ = rand.NewChaCha8([32]byte{}).Read(noise)
+	return noise
+}
+
+// What is spilled is the message that SQS would have got.
+func TestSpilledMessageIsWhole(t *testing.T) {
+	for name, body := range map[string][]byte{"small": body, "too large": noise()} {
+		ok, down := newBench(t), newBench(t)
+		sqsFails(down)
+		ok.do(post(body, secret))
+		down.do(post(body, secret))
+		if len(down.bucket.spilled) != 1 || !reflect.DeepEqual(down.bucket.spilled[0], ok.queue.sent[0]) {
+			t.Errorf("%s: %d spilled, or another message than is sent", name, len(down.bucket.spilled))
+		}
+		if line := down.line(); line["level"] != "WARN" || line["error"] == nil {
+			t.Errorf("%s: logged at %v: %v", name, line["level"], line["error"])
+		}
+	}
+}
+
+// The queue gets a pointer, the bucket the body; together they are the notification.
+func TestOverflow(t *testing.T) {
+	b := newBench(t)
+	b.do(post(noise(), secret))
+	sent := b.queue.sent[0]
+	p, ok, err := notification.ParsePointer(sent.Body, map[string]string{"ExtendedPayloadSize": sent.Attributes["ExtendedPayloadSize"].Value})
+	if !ok || err != nil || p.Key != "overflow/request-1" {
+		t.Fatalf("pointer %v, %v, %v", p, ok, err)
+	}
+	sent.Body = b.bucket.overflow[0].Body
+	if !bytes.Equal(received(t, sent).Body, noise()) {
+		t.Error("other bytes than were signed")
 	}
 }
 

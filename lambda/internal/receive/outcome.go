@@ -21,6 +21,9 @@ var (
 	challenged = outcome{contract.ReasonNone, contract.Challenged, http.StatusOK}
 	accepted   = outcome{contract.ReasonNone, contract.Accepted, http.StatusOK}
 
+	// SQS is down and S3 has it: an outage may outlast Nylas's 20 minutes.
+	spilled = outcome{contract.ReasonSpilled, contract.Spilled, http.StatusOK}
+
 	// Not from Nylas, whatever the secret is.
 	noChallenge        = outcome{contract.ReasonNoChallenge, contract.Refused, http.StatusBadRequest}
 	badChallenge       = outcome{contract.ReasonBadChallenge, contract.Refused, http.StatusBadRequest}
@@ -40,7 +43,7 @@ var (
 	noSecret          = outcome{contract.ReasonNoSecret, contract.NoSecret, http.StatusServiceUnavailable}
 	secretUnavailable = outcome{contract.ReasonSecretUnavailable, contract.SecretUnavailable, http.StatusServiceUnavailable}
 
-	// Genuine, and not on the queue.
+	// Genuine, and nowhere safe.
 	sendFailed = outcome{contract.ReasonSendFailed, contract.SendFailed, http.StatusServiceUnavailable}
 	tooLarge   = outcome{contract.ReasonTooLarge, contract.SendFailed, http.StatusServiceUnavailable}
 

@@ -95,7 +95,7 @@ func embedded(metrics []metric, now time.Time) slog.Attr {
 }
 
 // level: ERROR where the request may have been genuine and is not on the queue,
-// WARN where it was refused or where something needs a look.
+// WARN where it was refused or where something needs a look, as after a spill.
 func (r *request) level() slog.Level {
 	switch {
 	case r.outcome.status >= 500:

@@ -60,7 +60,8 @@ func TestSmokeTestIsNoTraffic(t *testing.T) {
 			t.Errorf("the line has %s", name)
 		}
 	}
-	b.queue.send = func(context.Context) error { return errors.New("send to queue: no") }
+	sqsFails(b)
+	b.bucket.err = errors.New("spill to bucket: no")
 	b.do(post(smoke, secret))
 	if metrics := b.metricsOf(); metrics["SendFailed"] != 1 {
 		t.Errorf("metrics of a smoke test that failed: %v", metrics)
@@ -106,13 +107,12 @@ const base64OfNothing = ""
 
 // Page alarms read only what a signed request or our own fault can cause.
 func TestForgedRequestsMoveNoPageMetric(t *testing.T) {
-	paging := []contract.Metric{contract.Accepted, contract.SecretUnavailable, contract.SendFailed, contract.Faulted}
 	for name, event := range forged() {
 		t.Run(name, func(t *testing.T) {
 			b := newBench(t)
 			b.do(event)
 			metrics := b.metricsOf()
-			for _, m := range paging {
+			for _, m := range contract.Paging {
 				if _, ok := metrics[string(m)]; ok {
 					t.Errorf("moves %s", m)
 				}
@@ -128,8 +128,8 @@ func TestForgedRequestsMoveNoPageMetric(t *testing.T) {
 					t.Errorf("metric %s is not in the contract", name)
 				}
 			}
-			if len(b.queue.sent) != 0 {
-				t.Error("a forged request reached the queue")
+			if len(b.queue.sent)+len(b.bucket.spilled)+len(b.bucket.overflow) != 0 {
+				t.Error("a forged request reached the queue or the bucket")
 			}
 		})
 	}
@@ -147,7 +147,7 @@ func TestNothingPrivateIsLogged(t *testing.T) {
 	genuine := post(private, inSecret)
 	setups := map[string]func(*bench){
 		"accepted":     func(*bench) {},
-		"SQS fails":    func(b *bench) { b.queue.send = func(context.Context) error { return errors.New("send to queue: no") } },
+		"SQS fails":    sqsFails,
 		"panic":        func(b *bench) { b.queue.send = func(context.Context) error { panic(string(private)) } },
 		"panic, error": func(b *bench) { b.queue.send = func(context.Context) error { panic(errors.New(inBody)) } },
 		"mismatch":     func(b *bench) { b.secrets.keys = []string{"other" + inSecret} },

@@ -1,0 +1,95 @@
+package webhooks
+
+import (
+	"strings"
+
+	"github.com/aws/aws-cdk-go/awscdk/v2"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awsiam"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awss3"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awssqs"
+	"github.com/aws/jsii-runtime-go"
+
+	"github.com/onepagecrm/nylas-webhooks/infra/stages"
+	"github.com/onepagecrm/nylas-webhooks/lambda/contract"
+)
+
+const (
+	// bucketDays is how long an object stays: longer than any message that points to it
+	// (14 days in the dead-letter queue), and time to replay what was spilled.
+	bucketDays = 30
+	// abortDays ends uploads that were begun and not finished; one is over in seconds.
+	abortDays = 1
+)
+
+type bucket struct {
+	bucket awss3.Bucket
+	// notices has a message for every spilled notification, from S3, until it was
+	// replayed: its age is how long one waits already, which no metric of S3 tells.
+	notices awssqs.Queue
+}
+
+// newBucket makes the second durable place. It is for the day on which the queue or
+// its key fails, so it never has the queue's key.
+func newBucket(stack awscdk.Stack, stage stages.Stage) bucket {
+	notices := awssqs.NewQueue(stack, jsii.String("SpillNotices"), &awssqs.QueueProps{
+		Encryption:      awssqs.QueueEncryption_SQS_MANAGED, // names of objects, no mail
+		EnforceSSL:      jsii.Bool(true),
+		RetentionPeriod: awscdk.Duration_Days(jsii.Number(deadLetterRetentionDays)), // SQS's maximum
+		RemovalPolicy:   removalPolicy(stage),
+	})
+	notices.AddToResourcePolicy(awsiam.NewPolicyStatement(&awsiam.PolicyStatementProps{
+		Sid:        jsii.String("NoticesOfTheBucket"),
+		Principals: &[]awsiam.IPrincipal{awsiam.NewServicePrincipal(jsii.String("s3.amazonaws.com"), nil)},
+		Actions:    jsii.Strings("sqs:SendMessage"),
+		Resources:  &[]*string{notices.QueueArn()},
+		Conditions: &map[string]any{
+			"StringEquals": map[string]any{"aws:SourceAccount": stack.Account()},
+			// The bucket's generated name begins like this. Its ARN cannot stand here: S3
+			// wants the policy before the bucket.
+			"ArnLike": map[string]any{"aws:SourceArn": "arn:*:s3:::" + strings.ToLower(StackName(stage)) + "-*"},
+		},
+	}))
+
+	b := awss3.NewBucket(stack, jsii.String("Bucket"), &awss3.BucketProps{
+		BlockPublicAccess: awss3.BlockPublicAccess_BLOCK_ALL(),
+		EnforceSSL:        jsii.Bool(true),
+		Encryption:        awss3.BucketEncryption_S3_MANAGED,
+		ObjectOwnership:   awss3.ObjectOwnership_BUCKET_OWNER_ENFORCED,
+		RemovalPolicy:     removalPolicy(stage),
+		LifecycleRules: &[]*awss3.LifecycleRule{{
+			Id:                                  jsii.String("Expire"),
+			Expiration:                          awscdk.Duration_Days(jsii.Number(bucketDays)),
+			AbortIncompleteMultipartUploadAfter: awscdk.Duration_Days(jsii.Number(abortDays)),
+		}},
+	})
+	// The L1, because the L2 brings a function of its own to do this.
+	cfn := b.Node().DefaultChild().(awss3.CfnBucket)
+	cfn.SetNotificationConfiguration(&awss3.CfnBucket_NotificationConfigurationProperty{
+		QueueConfigurations: &[]*awss3.CfnBucket_QueueConfigurationProperty{{
+			Event: jsii.String("s3:ObjectCreated:*"),
+			Queue: notices.QueueArn(),
+			Filter: &awss3.CfnBucket_NotificationFilterProperty{S3Key: &awss3.CfnBucket_S3KeyFilterProperty{
+				Rules: &[]*awss3.CfnBucket_FilterRuleProperty{{Name: jsii.String("prefix"), Value: jsii.String(contract.SpillPrefix)}},
+			}},
+		}},
+	})
+	cfn.AddDependency(notices.Node().FindChild(jsii.String("Policy")).Node().DefaultChild().(awssqs.CfnQueuePolicy))
+
+	if consumers := consumerPrincipals(stage); consumers != nil {
+		b.AddToResourcePolicy(awsiam.NewPolicyStatement(&awsiam.PolicyStatementProps{
+			Sid:        jsii.String("ConsumersReadOverflow"),
+			Principals: consumers,
+			Actions:    jsii.Strings("s3:GetObject"),
+			Resources:  &[]*string{b.ArnForObjects(jsii.String(contract.OverflowPrefix + "*"))},
+		}))
+	}
+	return bucket{bucket: b, notices: notices}
+}
+
+func (b bucket) spilled() *string {
+	return b.bucket.ArnForObjects(jsii.String(contract.SpillPrefix + "*"))
+}
+
+func (b bucket) overflow() *string {
+	return b.bucket.ArnForObjects(jsii.String(contract.OverflowPrefix + "*"))
+}

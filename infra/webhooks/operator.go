@@ -1,0 +1,38 @@
+package webhooks
+
+import (
+	"github.com/aws/aws-cdk-go/awscdk/v2"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awsiam"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awskms"
+	"github.com/aws/jsii-runtime-go"
+
+	"github.com/onepagecrm/nylas-webhooks/infra/stages"
+	"github.com/onepagecrm/nylas-webhooks/lambda/contract"
+)
+
+// newOperatorPolicy lists what putting notifications back takes: dead letters and
+// spilled ones onto the queue, each removed only after the queue has it. It may not
+// read the queue itself.
+func newOperatorPolicy(stack awscdk.Stack, stage stages.Stage, queues queues, bucket bucket, key awskms.Key) awsiam.ManagedPolicy {
+	allow := func(sid string, conditions map[string]any, resource *string, actions ...string) awsiam.PolicyStatement {
+		return awsiam.NewPolicyStatement(&awsiam.PolicyStatementProps{
+			Sid: &sid, Actions: jsii.Strings(actions...), Resources: &[]*string{resource}, Conditions: &conditions,
+		})
+	}
+	statements := []awsiam.PolicyStatement{
+		allow("TakeDeadLetters", nil, queues.deadLetters.QueueArn(), append(consumerQueueActions,
+			"sqs:CancelMessageMoveTask", "sqs:ListMessageMoveTasks", "sqs:StartMessageMoveTask")...),
+		allow("PutOntoQueue", nil, queues.queue.QueueArn(), "sqs:GetQueueAttributes", "sqs:GetQueueUrl", "sqs:SendMessage"),
+		allow("ListSpilled", map[string]any{"StringLike": map[string]any{"s3:prefix": contract.SpillPrefix + "*"}}, bucket.bucket.BucketArn(), "s3:ListBucket"),
+		allow("TakeSpilled", nil, bucket.spilled(), "s3:DeleteObject", "s3:GetObject"),
+		allow("TakeSpillNotices", nil, bucket.notices.QueueArn(), consumerQueueActions...),
+	}
+	if key != nil {
+		// Decrypt for what is received, both for what is sent.
+		statements = append(statements, allow("ReadAndEncryptNotifications", nil, key.KeyArn(), "kms:Decrypt", "kms:GenerateDataKey"))
+	}
+	return awsiam.NewManagedPolicy(stack, jsii.String("OperatorPolicy"), &awsiam.ManagedPolicyProps{
+		Description: jsii.String("What putting notifications of " + StackName(stage) + " back takes"),
+		Statements:  &statements,
+	})
+}

@@ -1,0 +1,240 @@
+package consumer
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/config"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
+	dynamodbtypes "github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
+	"github.com/aws/aws-sdk-go-v2/service/sqs"
+	sqstypes "github.com/aws/aws-sdk-go-v2/service/sqs/types"
+	"github.com/aws/smithy-go/logging"
+
+	"github.com/onepagecrm/nylas-webhooks/consumer"
+	"github.com/onepagecrm/nylas-webhooks/notification"
+)
+
+// state is the directory of these tests' engine, in the project's root.
+const state = ".local/consumer"
+
+// The clients of the engine.
+var (
+	queues *sqs.Client
+	tables *dynamodb.Client
+)
+
+func TestMain(m *testing.M) {
+	if os.Getenv(workerEnv) != "" {
+		os.Exit(workerMain()) // this binary, started again by a test
+	}
+	os.Exit(run(m))
+}
+
+func run(m *testing.M) (code int) {
+	fail := func(err error) int {
+		fmt.Fprintln(os.Stderr, "test/consumer:", err)
+		return 1
+	}
+	root, err := filepath.Abs("../..")
+	if err != nil {
+		return fail(err)
+	}
+	if err := os.MkdirAll(filepath.Join(root, state), 0o755); err != nil {
+		return fail(err)
+	}
+	lock, err := os.Create(filepath.Join(root, state, "tests.lock"))
+	if err != nil {
+		return fail(err)
+	}
+	defer lock.Close()
+	// Two runs in one checkout take turns.
+	if err := syscall.Flock(int(lock.Fd()), syscall.LOCK_EX); err != nil {
+		return fail(err)
+	}
+	os.Unsetenv("ENGINE_PORT") // it is for make run's engine
+	// An earlier run that was killed leaves one; begin with an empty account.
+	if _, err := engine(root, "stop"); err != nil {
+		return fail(err)
+	}
+	if _, err := engine(root, "start"); err != nil {
+		return fail(err)
+	}
+	defer func() {
+		if _, err := engine(root, "stop"); err != nil {
+			code = fail(err)
+		}
+	}()
+	exports, err := engine(root, "env")
+	if err != nil {
+		return fail(err)
+	}
+	// The shell reads what is written for a shell; the workers inherit it.
+	environment, err := exec.Command("bash", "-c", `eval "$1" && env -0`, "bash", exports).Output()
+	if err != nil {
+		return fail(err)
+	}
+	for pair := range strings.SplitSeq(strings.TrimRight(string(environment), "\x00"), "\x00") {
+		name, value, _ := strings.Cut(pair, "=")
+		os.Setenv(name, value)
+	}
+	if err := connect(); err != nil {
+		return fail(err)
+	}
+	return m.Run()
+}
+
+func engine(root, verb string) (string, error) {
+	python := filepath.Join(root, ".local/venv/engine/bin/python")
+	if _, err := os.Stat(python); err != nil {
+		return "", errors.New("the local engine is not installed. Once: make run")
+	}
+	cmd := exec.Command(python, "tools/engine.py", verb, "--state", state)
+	cmd.Dir = root
+	cmd.Stderr = os.Stderr
+	out, err := cmd.Output()
+	if err != nil {
+		return "", fmt.Errorf("%s the engine: %w", verb, err)
+	}
+	return string(out), nil
+}
+
+// connect makes the clients from the environment.
+func connect() error {
+	cfg, err := config.LoadDefaultConfig(context.Background())
+	if err != nil {
+		return err
+	}
+	cfg.Logger = logging.Nop{} // of the connections that a fast server on the same machine makes it drop
+	queues, tables = sqs.NewFromConfig(cfg), dynamodb.NewFromConfig(cfg)
+	return nil
+}
+
+// pair is a queue and its dead-letter queue.
+type pair struct{ url, dead string }
+
+// newQueues makes queues as the stack does: dead letters after 5 receives.
+func newQueues(t *testing.T) pair {
+	t.Helper()
+	name := fmt.Sprintf("q%d", time.Now().UnixNano())
+	create := func(name string, attributes map[string]string) string {
+		out, err := queues.CreateQueue(t.Context(), &sqs.CreateQueueInput{QueueName: &name, Attributes: attributes})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return *out.QueueUrl
+	}
+	dead := create(name+"-dead", nil)
+	arn := attributes(t, dead, sqstypes.QueueAttributeNameQueueArn)["QueueArn"]
+	url := create(name, map[string]string{
+		"RedrivePolicy": fmt.Sprintf(`{"deadLetterTargetArn":%q,"maxReceiveCount":5}`, arn),
+	})
+	return pair{url, dead}
+}
+
+func attributes(t *testing.T, url string, names ...sqstypes.QueueAttributeName) map[string]string {
+	t.Helper()
+	out, err := queues.GetQueueAttributes(t.Context(), &sqs.GetQueueAttributesInput{QueueUrl: &url, AttributeNames: names})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return out.Attributes
+}
+
+// depth is how many messages a queue has, visible or not.
+func depth(t *testing.T, url string) (n int) {
+	t.Helper()
+	for _, value := range attributes(t, url,
+		sqstypes.QueueAttributeNameApproximateNumberOfMessages,
+		sqstypes.QueueAttributeNameApproximateNumberOfMessagesNotVisible,
+		sqstypes.QueueAttributeNameApproximateNumberOfMessagesDelayed) {
+		part, err := strconv.Atoi(value)
+		if err != nil {
+			t.Fatal(err)
+		}
+		n += part
+	}
+	return n
+}
+
+// await waits until the condition holds.
+func await(t *testing.T, what string, limit time.Duration, condition func() bool) {
+	t.Helper()
+	for end := time.Now().Add(limit); !condition(); time.Sleep(200 * time.Millisecond) {
+		if time.Now().After(end) {
+			t.Fatalf("not within %s: %s", limit, what)
+		}
+	}
+}
+
+const secret = "a-webhook-secret"
+
+// note is a signed notification.
+func note(id string) notification.Notification {
+	body := fmt.Appendf(nil, `{"id":%q,"type":"message.created","data":{"object":{"grant_id":"grant-1"}}}`, id)
+	return notification.Notification{Body: body, ID: id, Type: "message.created", GrantID: "grant-1", Attempt: 1,
+		ReceivedAt: time.Now(), Signature: notification.Sign(secret, body), RequestID: "request-1"}
+}
+
+// send puts the notifications on the queue, in tens, and returns how many messages
+// that made: a few more, when the SDK sends a batch again whose answer it lost.
+func send(t *testing.T, url string, notes ...notification.Notification) int {
+	t.Helper()
+	entries := make([]sqstypes.SendMessageBatchRequestEntry, 0, 10)
+	flush := func() {
+		if len(entries) == 0 {
+			return
+		}
+		out, err := queues.SendMessageBatch(t.Context(), &sqs.SendMessageBatchInput{QueueUrl: &url, Entries: entries})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if len(out.Failed) > 0 {
+			t.Fatalf("send: %s", aws.ToString(out.Failed[0].Message))
+		}
+		entries = entries[:0]
+	}
+	for _, n := range notes {
+		wire, err := n.Encode()
+		if err != nil {
+			t.Fatal(err)
+		}
+		attributes := map[string]sqstypes.MessageAttributeValue{}
+		for name, a := range wire.Attributes {
+			attributes[name] = sqstypes.MessageAttributeValue{DataType: aws.String(a.DataType), StringValue: aws.String(a.Value)}
+		}
+		entries = append(entries, sqstypes.SendMessageBatchRequestEntry{Id: aws.String(strconv.Itoa(len(entries))),
+			MessageBody: aws.String(wire.Body), MessageAttributes: attributes, MessageGroupId: aws.String(wire.GroupID)})
+		if len(entries) == 10 {
+			flush()
+		}
+	}
+	flush()
+	return depth(t, url)
+}
+
+// newTable makes a table as the stack does for [consumer.DynamoDBStore].
+func newTable(t *testing.T) string {
+	t.Helper()
+	name := fmt.Sprintf("t%d", time.Now().UnixNano())
+	_, err := tables.CreateTable(t.Context(), &dynamodb.CreateTableInput{
+		TableName:            &name,
+		BillingMode:          dynamodbtypes.BillingModePayPerRequest,
+		KeySchema:            []dynamodbtypes.KeySchemaElement{{AttributeName: aws.String(consumer.TableKey), KeyType: dynamodbtypes.KeyTypeHash}},
+		AttributeDefinitions: []dynamodbtypes.AttributeDefinition{{AttributeName: aws.String(consumer.TableKey), AttributeType: dynamodbtypes.ScalarAttributeTypeS}},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return name
+}

@@ -6,6 +6,7 @@
 set -u
 cd "$(dirname "$0")/.." || exit 1
 rm -rf .local/test
+trap 'exit 130' INT # Ctrl-C ends all of it, not one target
 
 passed=0 failed=0 broken=()
 for target in "$@"; do

@@ -1,0 +1,173 @@
+package nylas
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"net/http"
+	"strconv"
+	"sync"
+	"time"
+
+	"github.com/onepagecrm/nylas-webhooks/notification"
+)
+
+const (
+	// patience is how long Nylas waits for an answer.
+	patience = 10 * time.Second
+	// attempts of one notification, in all.
+	attempts = 3
+	// The last attempt comes this long after the first.
+	minSpan, maxSpan = 10 * time.Minute, 20 * time.Minute
+)
+
+// retried are the answers after which Nylas tries again.
+var retried = map[int]bool{
+	http.StatusRequestTimeout: true, http.StatusTooManyRequests: true,
+	http.StatusBadGateway: true, http.StatusServiceUnavailable: true,
+}
+
+// Attempt is one try to deliver a notification, and what came of it.
+type Attempt struct {
+	Notification Notification
+	Number       int // 1 to 3
+	Body         []byte
+	Signature    string
+	Sent, Done   time.Time
+	Status       int   // 0: no answer
+	Err          error // why there is none
+	Last         bool  // the sender does not try again
+}
+
+// Sender delivers notifications to one webhook.
+type Sender struct {
+	// URL is the webhook's.
+	URL string
+	// Client is shared by all deliveries.
+	Client *http.Client
+	// Compression is the factor by which the time between attempts is shortened.
+	Compression float64
+	// Observe gets every attempt when it is over. It may be called concurrently.
+	Observe func(Attempt)
+	// Header is sent with every attempt.
+	Header http.Header
+
+	mu      sync.Mutex
+	secret  string
+	window  window
+	failing []time.Time
+}
+
+// NewClient returns an HTTP client for a Sender with so many requests at once.
+func NewClient(parallel int) *http.Client {
+	transport := http.DefaultTransport.(*http.Transport).Clone()
+	transport.Proxy = nil
+	transport.MaxIdleConns, transport.MaxIdleConnsPerHost = parallel, parallel
+	transport.DisableCompression = true
+	return &http.Client{Transport: transport, Timeout: patience}
+}
+
+// SetSecret is a rotation: what is signed from now on is signed with secret.
+func (s *Sender) SetSecret(secret string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.secret = secret
+}
+
+// Failing returns when the webhook was marked as failing, each time.
+func (s *Sender) Failing() []time.Time {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.failing
+}
+
+// Deliver tries until the notification is delivered or the sender gives up; ctx ends
+// it earlier.
+func (s *Sender) Deliver(ctx context.Context, n Notification) {
+	random := rand.New(rand.NewPCG(n.seed, 1)) //nolint:gosec // jitter
+	span := time.Duration(float64(minSpan+time.Duration(random.Int64N(int64(maxSpan-minSpan)))) / s.Compression)
+	first := s.key()
+	for number := 1; number <= attempts; number++ {
+		key := s.key()
+		// Whether a retry that is already queued is signed again after a rotation, Nylas
+		// does not say; half of them are not.
+		if n.seed%4 < 2 {
+			key = first
+		}
+		if n.Forged {
+			key = "forged " + key
+		}
+		a := Attempt{Notification: n, Number: number, Body: n.Body(number)}
+		a.Signature = notification.Sign(key, a.Body).String()
+		a.Sent = time.Now()
+		var wait time.Duration
+		a.Status, wait, a.Err = s.post(ctx, a)
+		a.Done = time.Now()
+		a.Last = !retried[a.Status] || number == attempts
+		s.count(a)
+		s.Observe(a)
+		if a.Last {
+			return
+		}
+		if wait == 0 { // exponential: a quarter of the span, then three
+			wait = span / 4
+			if number > 1 {
+				wait = span * 3 / 4
+			}
+		}
+		select {
+		case <-time.After(wait):
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+func (s *Sender) key() string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.secret
+}
+
+// post returns the answer's status and how long it asks to wait, shortened.
+func (s *Sender) post(ctx context.Context, a Attempt) (status int, wait time.Duration, err error) {
+	request, err := http.NewRequestWithContext(ctx, http.MethodPost, s.URL, bytes.NewReader(a.Body))
+	if err != nil {
+		return 0, 0, err
+	}
+	request.GetBody = nil // the client may not send it again by itself
+	for name, values := range s.Header {
+		request.Header[name] = values
+	}
+	request.Header.Set("Content-Type", "application/json")
+	request.Header.Set(notification.SignatureHeader, a.Signature)
+	response, err := s.Client.Do(request)
+	if err != nil {
+		return 0, 0, fmt.Errorf("no answer: %w", err)
+	}
+	defer response.Body.Close()
+	if _, err := io.Copy(io.Discard, response.Body); err != nil {
+		return 0, 0, fmt.Errorf("answer cut: %w", err)
+	}
+	if response.StatusCode == http.StatusTooManyRequests { // only there is it honoured
+		if seconds, err := strconv.Atoi(response.Header.Get("Retry-After")); err == nil {
+			wait = time.Duration(float64(seconds) * float64(time.Second) / s.Compression)
+		}
+	}
+	return response.StatusCode, wait, nil
+}
+
+// count keeps the window by which Nylas marks a webhook as failing.
+func (s *Sender) count(a Attempt) {
+	if a.Notification.Forged {
+		return // Nylas did not send it
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.window.length = time.Duration(float64(15*time.Minute) / s.Compression)
+	if s.window.add(a.Done, a.Status == http.StatusOK) {
+		s.failing = append(s.failing, a.Done)
+	}
+}

@@ -141,6 +141,10 @@ func TestSecretRotateCrash(t *testing.T) {
 		{"Nylas's answer is lost", func(_ *standin.Stage, api *nylas.API) {
 			api.Break(nylas.Fault{Request: "POST /v3/webhooks/rotate-secret", Lost: true, Times: 1})
 		}, nil, true, []string{"Nylas may sign with a new secret already", "hookctl secret rotate --stage local --id webhook-1"}},
+		{"the new secret cannot be stored", func(stage *standin.Stage, api *nylas.API) {
+			// From the moment on at which Nylas has chosen, nothing can be stored.
+			api.Break(nylas.Fault{Request: "POST /v3/webhooks/rotate-secret", Then: func() { stage.Refuse["PutSecretValue"] = "InternalServiceError" }, Times: 1})
+		}, func(stage *standin.Stage) { clear(stage.Refuse) }, true, []string{"Nylas signs with a new secret, which is not stored", "hookctl secret rotate --stage local --id webhook-1"}},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			stage, api, id := registered(t)
@@ -157,6 +161,9 @@ func TestSecretRotateCrash(t *testing.T) {
 			}
 			if test.rotated {
 				deliver(t, api, id, 503) // the new secret is not there
+			}
+			if test.recover != nil {
+				test.recover(stage)
 			}
 			if code, _, stderr := hookctl(t, "", "secret", "rotate", "--stage", "local"); code != exitOK {
 				t.Errorf("again: exit code %d\n%s", code, stderr)

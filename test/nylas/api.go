@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
@@ -89,9 +90,18 @@ func (a *API) door(next http.Handler) http.Handler {
 		fault, failing := a.take(r)
 		a.mu.Unlock()
 		switch {
-		case failing && fault.Lost: // it is done, but nobody learns of it
-			next.ServeHTTP(httptest.NewRecorder(), r)
-			panic(http.ErrAbortHandler)
+		case failing && (fault.Lost || fault.Then != nil):
+			done := httptest.NewRecorder()
+			next.ServeHTTP(done, r)
+			if fault.Then != nil {
+				fault.Then()
+			}
+			if fault.Lost { // nobody learns of it
+				panic(http.ErrAbortHandler)
+			}
+			maps.Copy(w.Header(), done.Header())
+			w.WriteHeader(done.Code)
+			_, _ = w.Write(done.Body.Bytes()) // who does not wait for the answer does not get it
 		case failing:
 			if fault.RetryAfter != "" {
 				w.Header().Set("Retry-After", fault.RetryAfter)

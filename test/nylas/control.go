@@ -1,6 +1,7 @@
 package nylas
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"io"
@@ -34,6 +35,9 @@ type Fault struct {
 	Type       string // error.type
 	RetryAfter string
 	Lost       bool // instead of a status: what was asked for is done, and the connection is cut
+	// Then is called once what was asked for is done, before the answer goes out or is
+	// lost. With it alone, the answer is the usual one.
+	Then func()
 }
 
 // Break adds a fault.
@@ -116,22 +120,26 @@ func (a *API) Add(w Webhook) string {
 // moment, and returns the answer's status.
 func (a *API) Deliver(ctx context.Context, id string, body []byte) (int, error) {
 	for _, one := range a.Webhooks() {
-		if one.ID != id {
-			continue
+		if one.ID == id {
+			return a.DeliverSigned(ctx, one.URL, body, one.Secret)
 		}
-		req, err := http.NewRequestWithContext(ctx, http.MethodPost, one.URL, strings.NewReader(string(body)))
-		if err != nil {
-			return 0, err
-		}
-		req.Header.Set("Content-Type", "application/json")
-		req.Header.Set(notification.SignatureHeader, notification.Sign(one.Secret, body).String())
-		resp, err := a.Client.Do(req)
-		if err != nil {
-			return 0, err
-		}
-		defer resp.Body.Close() //nolint:errcheck // a test's stand-in
-		_, err = io.Copy(io.Discard, resp.Body)
-		return resp.StatusCode, err
 	}
 	return 0, fmt.Errorf("no webhook %s", id)
+}
+
+// DeliverSigned sends body, signed with secret, and returns the answer's status.
+func (a *API) DeliverSigned(ctx context.Context, url string, body []byte, secret string) (int, error) {
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, url, bytes.NewReader(body))
+	if err != nil {
+		return 0, err
+	}
+	req.Header.Set("Content-Type", "application/json")
+	req.Header.Set(notification.SignatureHeader, notification.Sign(secret, body).String())
+	resp, err := a.Client.Do(req)
+	if err != nil {
+		return 0, err
+	}
+	defer resp.Body.Close() //nolint:errcheck // a test's stand-in
+	_, err = io.Copy(io.Discard, resp.Body)
+	return resp.StatusCode, err
 }

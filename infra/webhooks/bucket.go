@@ -73,7 +73,7 @@ func newBucket(stack awscdk.Stack, stage stages.Stage) bucket {
 			}},
 		}},
 	})
-	cfn.AddDependency(notices.Node().FindChild(jsii.String("Policy")).Node().DefaultChild().(awssqs.CfnQueuePolicy))
+	cfn.AddResourceDependency(notices.Node().FindChild(jsii.String("Policy")).Node().DefaultChild().(awssqs.CfnQueuePolicy), nil)
 
 	if consumers := consumerPrincipals(stage); consumers != nil {
 		b.AddToResourcePolicy(awsiam.NewPolicyStatement(&awsiam.PolicyStatementProps{

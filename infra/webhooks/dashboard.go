@@ -19,7 +19,7 @@ const (
 
 // newDashboard draws the flow from left to right, the alarms on top. Its name is the
 // stack's, because people look for it by name and it holds no data.
-func newDashboard(stack awscdk.Stack, stage stages.Stage, endpoint endpoint, receiver receiver, queues queues, alarms alarms) {
+func newDashboard(stack awscdk.Stack, stage stages.Stage, endpoint endpoint, receiver receiver, queues queues, bucket bucket, alarms alarms) {
 	var outcomes []awscloudwatch.IMetric
 	for _, metric := range contract.Metrics {
 		if metric != contract.Verified { // tells of the secret, not of an outcome
@@ -53,6 +53,7 @@ func newDashboard(stack awscdk.Stack, stage stages.Stage, endpoint endpoint, rec
 			heading("Dead letters"),
 			graph("Dead letters", queues.deadLetters.MetricApproximateNumberOfMessagesVisible(over(maximum, minute))),
 			graph("Age of the oldest, seconds", queues.deadLetters.MetricApproximateAgeOfOldestMessage(over(maximum, minute))),
+			graph("Spilled, waiting in S3", bucket.notices.MetricApproximateNumberOfMessagesVisible(over(maximum, minute))),
 		),
 	}
 	awscloudwatch.NewDashboard(stack, jsii.String("Dashboard"), &awscloudwatch.DashboardProps{

@@ -1,6 +1,8 @@
 package webhooks
 
 import (
+	"slices"
+
 	"github.com/aws/aws-cdk-go/awscdk/v2"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awsiam"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awskms"
@@ -20,8 +22,8 @@ func newOperatorPolicy(stack awscdk.Stack, stage stages.Stage, queues queues, bu
 		})
 	}
 	statements := []awsiam.PolicyStatement{
-		allow("TakeDeadLetters", nil, queues.deadLetters.QueueArn(), append(consumerQueueActions,
-			"sqs:CancelMessageMoveTask", "sqs:ListMessageMoveTasks", "sqs:StartMessageMoveTask")...),
+		allow("TakeDeadLetters", nil, queues.deadLetters.QueueArn(), slices.Concat(consumerQueueActions,
+			[]string{"sqs:CancelMessageMoveTask", "sqs:ListMessageMoveTasks", "sqs:StartMessageMoveTask"})...),
 		allow("PutOntoQueue", nil, queues.queue.QueueArn(), "sqs:GetQueueAttributes", "sqs:GetQueueUrl", "sqs:SendMessage"),
 		allow("ListSpilled", map[string]any{"StringLike": map[string]any{"s3:prefix": contract.SpillPrefix + "*"}}, bucket.bucket.BucketArn(), "s3:ListBucket"),
 		allow("TakeSpilled", nil, bucket.spilled(), "s3:DeleteObject", "s3:GetObject"),

@@ -81,10 +81,10 @@ func newReceiverRole(stack awscdk.Stack, stage stages.Stage, logs awslogs.LogGro
 	}
 	statements := []awsiam.PolicyStatement{
 		allow("SendNotifications", queues.queue.QueueArn(), "sqs:SendMessage"),
-		allow("Spill", bucket.spilled(), "s3:PutObject"),
-		allow("Overflow", bucket.overflow(), "s3:PutObject"),
 		allow("ReadSecret", secret.AttrId(), "secretsmanager:GetSecretValue"),
 		allow("WriteLogs", logs.LogGroupArn(), "logs:CreateLogStream", "logs:PutLogEvents"),
+		allow("Spill", bucket.spilled(), "s3:PutObject"),
+		allow("Overflow", bucket.overflow(), "s3:PutObject"),
 	}
 	if key != nil {
 		// SQS asks for both when a message is sent to an encrypted queue.

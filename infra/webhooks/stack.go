@@ -42,7 +42,7 @@ func NewStack(scope constructs.Construct, stage stages.Stage, builder *Builder) 
 	if err != nil {
 		return nil, err
 	}
-	newDashboard(stack, stage, endpoint, receiver, queues, alarms)
+	newDashboard(stack, stage, endpoint, receiver, queues, bucket, alarms)
 
 	output(stack, "WebhookUrl", "Register this URL at Nylas", endpoint.url())
 	output(stack, "QueueUrl", "Read the notifications here", queues.queue.QueueUrl())

@@ -25,8 +25,9 @@ func TestEnvironmentHasTheContractsKeys(t *testing.T) {
 func TestEnvironmentLoads(t *testing.T) {
 	for name, d := range stacks {
 		resolved := map[string]string{
-			text(ref(d.template.id(queueType, "Queue"))): "https://sqs.eu-central-1.amazonaws.com/123456789012/queue",
-			text(getAtt("Secret", "Id")):                 "arn:aws:secretsmanager:eu-central-1:123456789012:secret:s-AbCdEf", // not Ref, which some engines make the name
+			text(ref(d.template.id(queueType, "Queue"))):   "https://sqs.eu-central-1.amazonaws.com/123456789012/queue",
+			text(ref(d.template.id(bucketType, "Bucket"))): "nylaswebhooks-bucket",
+			text(getAtt("Secret", "Id")):                   "arn:aws:secretsmanager:eu-central-1:123456789012:secret:s-AbCdEf", // not Ref, which some engines make the name
 		}
 		variables, _ := d.template.props(functionType, "Receiver").at("Environment", "Variables").(map[string]any)
 		config, err := contract.Load(func(key string) (string, bool) {
@@ -48,7 +49,8 @@ func TestEnvironmentLoads(t *testing.T) {
 				t.Errorf("%s: %s is empty", name, v.Type().Field(i).Name)
 			}
 		}
-		if config.QueueURL != resolved[text(ref(d.template.id(queueType, "Queue")))] || config.SecretARN != resolved[text(getAtt("Secret", "Id"))] {
+		if config.QueueURL != resolved[text(ref(d.template.id(queueType, "Queue")))] || config.SecretARN != resolved[text(getAtt("Secret", "Id"))] ||
+			config.Bucket != resolved[text(ref(d.template.id(bucketType, "Bucket")))] {
 			t.Errorf("%s: the variables are swapped: %+v", name, config)
 		}
 	}

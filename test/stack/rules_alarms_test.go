@@ -16,10 +16,11 @@ var signedOnly = map[string]string{
 	"NylasWebhooks/SecretUnavailable": "Secrets Manager failed; a request only finds it out",
 	"NylasWebhooks/Faulted":           "a defect of ours; a caller's nonsense is Refused",
 	"NylasWebhooks/Accepted":          "counted after SQS took a verified notification",
+	"NylasWebhooks/Spilled":           "counted after S3 took a verified notification",
 	"AWS/Lambda/Errors":               "the function answers every request; an error is a crash",
 	"AWS/Lambda/Throttles":            "our concurrency; the gateway's throttle bounds what a flood can ask for",
 
-	"AWS/SQS/ApproximateAgeOfOldestMessage":      "only verified notifications are on the queue",
+	"AWS/SQS/ApproximateAgeOfOldestMessage":      "only verified notifications are on the queues and in the bucket",
 	"AWS/SQS/ApproximateNumberOfMessagesVisible": "only verified notifications are on the queue",
 }
 
@@ -140,7 +141,7 @@ var alarmRules = []rule{
 				if (p.at("Statistic") == nil) == (p.at("ExtendedStatistic") == nil) {
 					f.addf("%s has no statistic, or two", id)
 				}
-				f.want(id+"'s dimensions", p.at("Dimensions"), dimensions(d, metric(p), strings.HasPrefix(id, "DeadLetters")))
+				f.want(id+"'s dimensions", p.at("Dimensions"), dimensions(d, id, metric(p)))
 			}
 			return f
 		},
@@ -150,6 +151,9 @@ var alarmRules = []rule{
 			}},
 			{"the queue instead of its dead letters", func(t template) {
 				objects(t.props(alarmType, "DeadLettersAlarm").at("Dimensions"))[0]["Value"] = getAtt(t.id(queueType, "Queue"), "QueueName")
+			}},
+			{"the dead letters instead of what was spilled", func(t template) {
+				objects(t.props(alarmType, "SpillWaitingAlarm").at("Dimensions"))[0]["Value"] = getAtt(t.id(queueType, "DeadLetters"), "QueueName")
 			}},
 			{"API of any stage", func(t template) {
 				set(alarmType, "LatencyAlarm", list(t.props(alarmType, "LatencyAlarm").at("Dimensions"))[:1], "Dimensions")(t)
@@ -307,13 +311,15 @@ var dashboardRules = []rule{
 
 // dimensions returns what an alarm's dimensions must be for its metric: the resource
 // of this stack that publishes it.
-func dimensions(d deployment, metric string, dead bool) any {
+func dimensions(d deployment, alarm, metric string) any {
 	dimension := func(name string, value any) map[string]any { return map[string]any{"Name": name, "Value": value} }
 	namespace := metric[:strings.LastIndex(metric, "/")]
 	switch {
 	case namespace == "NylasWebhooks":
 		return []any{dimension("Stage", d.template.props(functionType, "Receiver").at("Environment", "Variables", "WEBHOOK_STAGE"))}
-	case namespace == "AWS/SQS" && dead:
+	case namespace == "AWS/SQS" && strings.HasPrefix(alarm, "SpillWaiting"):
+		return []any{dimension("QueueName", getAtt(notices(d.template), "QueueName"))}
+	case namespace == "AWS/SQS" && strings.HasPrefix(alarm, "DeadLetters"):
 		return []any{dimension("QueueName", getAtt(d.template.id(queueType, "DeadLetters"), "QueueName"))}
 	case namespace == "AWS/SQS":
 		return []any{dimension("QueueName", getAtt(d.template.id(queueType, "Queue"), "QueueName"))}

@@ -96,7 +96,7 @@ var queueRules = []rule{
 		check: func(d deployment) (f findings) {
 			for _, id := range d.template.of(queueType) {
 				p := d.template.Resources[id].Properties
-				if d.stage.OwnKey {
+				if d.stage.OwnKey && id != notices(d.template) { // notices hold names of objects, no mail
 					f.want(id+"'s key", p.at("KmsMasterKeyId"), getAtt(d.template.id(keyType, "Key"), "Arn"))
 				} else {
 					f.want(id+"'s encryption by SQS", p.at("SqsManagedSseEnabled"), true)
@@ -137,6 +137,9 @@ var queueRules = []rule{
 					var want []any
 					for _, arn := range d.stage.ConsumerPrincipals {
 						want = append(want, arn)
+					}
+					if id == notices(d.template) {
+						continue // see "notices of the bucket"
 					}
 					if role := d.template.id(queueType, "Queue"); id != role {
 						f.addf("%s is opened to %s", id, text(s.at("Principal")))

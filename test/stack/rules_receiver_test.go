@@ -157,13 +157,14 @@ var policyRules = []rule{
 		},
 	},
 	{
-		name: "receiver's rights", why: "a function that strangers can call may do exactly this: send to this queue, read this secret, write its own log",
+		name: "receiver's rights", why: "a function that strangers can call may do exactly this: send to this queue, put into the two places of this bucket, read this secret, write its own log",
 		check: func(d deployment) (f findings) {
 			want := map[string]any{
 				"sqs:SendMessage":               getAtt(d.template.id(queueType, "Queue"), "Arn"),
 				"secretsmanager:GetSecretValue": getAtt("Secret", "Id"),
 				"logs:CreateLogStream":          getAtt(d.template.id(logGroupType, "ReceiverLogs"), "Arn"),
 				"logs:PutLogEvents":             getAtt(d.template.id(logGroupType, "ReceiverLogs"), "Arn"),
+				"s3:PutObject":                  []any{objectsUnder(d.template, "spill/*"), objectsUnder(d.template, "overflow/*")},
 			}
 			if d.stage.OwnKey {
 				want["kms:Decrypt"] = getAtt(d.template.id(keyType, "Key"), "Arn")
@@ -179,8 +180,10 @@ var policyRules = []rule{
 			{"any queue", func(t template) { receiverStatement(t, 0)["Resource"] = "*" }},
 			{"any action", func(t template) { receiverStatement(t, 0)["Action"] = "sqs:*" }},
 			{"may read the queue", func(t template) { receiverStatement(t, 0)["Action"] = []any{"sqs:SendMessage", "sqs:ReceiveMessage"} }},
+			{"may overwrite the whole bucket", func(t template) { receiverStatement(t, 3)["Resource"] = "*" }},
+			{"may read what was spilled", func(t template) { receiverStatement(t, 3)["Action"] = []any{"s3:GetObject", "s3:PutObject"} }},
 			{"may not read the secret", func(t template) { receiverStatement(t, 1)["Effect"] = "Deny" }},
-			{"may not use the key", func(t template) { receiverStatement(t, 3)["Action"] = "kms:Decrypt" }},
+			{"may not use the key", func(t template) { receiverStatement(t, 5)["Action"] = "kms:Decrypt" }},
 		},
 	},
 	{
@@ -190,6 +193,7 @@ var policyRules = []rule{
 			for _, action := range readActions {
 				want[action.(string)] = getAtt(d.template.id(queueType, "Queue"), "Arn")
 			}
+			want["s3:GetObject"] = objectsUnder(d.template, "overflow/*")
 			if d.stage.OwnKey {
 				want["kms:Decrypt"] = getAtt(d.template.id(keyType, "Key"), "Arn")
 			}
@@ -222,8 +226,8 @@ var policyRules = []rule{
 	},
 }
 
-// rights returns action → resource of a policy that only allows, one resource per
-// action and without conditions; anything else under a key that equals no action.
+// rights returns action → resource of a policy that only allows and without
+// conditions; anything else under a key that equals no action.
 func rights(policy object) map[string]any {
 	found := make(map[string]any)
 	for i, s := range objects(policy.at("PolicyDocument", "Statement")) {
@@ -233,10 +237,20 @@ func rights(policy object) map[string]any {
 			continue
 		}
 		for _, action := range list(s.at("Action")) {
-			found[fmt.Sprint(action)] = s.at("Resource")
+			name := fmt.Sprint(action)
+			if other, ok := found[name]; ok {
+				found[name] = append(list(other), s.at("Resource"))
+				continue
+			}
+			found[name] = s.at("Resource")
 		}
 	}
 	return found
+}
+
+// objectsUnder is the ARN of the bucket's objects under a prefix.
+func objectsUnder(t template, prefix string) any {
+	return map[string]any{"Fn::Join": []any{"", []any{getAtt(t.id(bucketType, "Bucket"), "Arn"), "/" + prefix}}}
 }
 
 func receiverStatement(t template, i int) object {

@@ -15,6 +15,7 @@ const (
 	versionType  = "AWS::Lambda::Version"
 	alarmType    = "AWS::CloudWatch::Alarm"
 	topicType    = "AWS::SNS::Topic"
+	bucketType   = "AWS::S3::Bucket"
 )
 
 // accepted are the types that the local engine deploys. It refuses a template with
@@ -23,23 +24,25 @@ var accepted = []string{
 	"AWS::ApiGateway::Deployment", "AWS::ApiGateway::GatewayResponse", "AWS::ApiGateway::Method", "AWS::ApiGateway::Resource",
 	"AWS::ApiGateway::RestApi", "AWS::ApiGateway::Stage", alarmType, "AWS::CloudWatch::Dashboard", "AWS::IAM::ManagedPolicy",
 	"AWS::IAM::Role", keyType, "AWS::Lambda::Alias", functionType, "AWS::Lambda::Permission", versionType, logGroupType,
-	"AWS::Logs::MetricFilter", "AWS::SNS::Subscription", topicType, "AWS::SNS::TopicPolicy", queueType, "AWS::SQS::QueuePolicy", secretType,
+	"AWS::Logs::MetricFilter", bucketType, "AWS::S3::BucketPolicy", "AWS::SNS::Subscription", topicType, "AWS::SNS::TopicPolicy", queueType, "AWS::SQS::QueuePolicy", secretType,
 }
 
 // stateful are the logical ids of what holds data, by type. A changed id is a new,
 // empty resource, and the old one with its data is orphaned or deleted.
 var stateful = map[string][]string{
-	queueType:    {"DeadLettersBBF8BAAB", "Queue4A7E3555"},
+	queueType:    {"DeadLettersBBF8BAAB", "Queue4A7E3555", "SpillNotices5DF528D5"},
+	bucketType:   {"Bucket83908E77"},
 	secretType:   {"Secret"},
 	keyType:      {"Key961B73FD"},
 	logGroupType: {"AccessLogs8B620ECA", "ReceiverLogsDEB6297F"},
 }
 
-var outputNames = []string{"ConsumerPolicyArn", "DashboardUrl", "DeadLetterQueueUrl", "QueueArn", "QueueUrl", "SecretName", "WebhookUrl"}
+var outputNames = []string{"BucketName", "ConsumerPolicyArn", "DashboardUrl", "DeadLetterQueueUrl", "OperatorPolicyArn", "QueueArn", "QueueUrl",
+	"SecretName", "SpillNoticesQueueUrl", "WebhookUrl"}
 
 // physicalNames are the properties that fix a resource's name, by type.
 var physicalNames = map[string]string{
-	queueType: "QueueName", topicType: "TopicName", secretType: "Name", logGroupType: "LogGroupName", functionType: "FunctionName",
+	queueType: "QueueName", bucketType: "BucketName", topicType: "TopicName", secretType: "Name", logGroupType: "LogGroupName", functionType: "FunctionName",
 	"AWS::IAM::Role": "RoleName", "AWS::IAM::ManagedPolicy": "ManagedPolicyName",
 }
 

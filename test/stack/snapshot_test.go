@@ -59,12 +59,24 @@ func compact(v any, indent string, used int) string {
 	inner := indent + "  "
 	switch v := v.(type) {
 	case map[string]any:
+		if len(v) == 1 { // brackets around a single value take no line of their own
+			for key, value := range v {
+				name := quote(key) + ": "
+				return "{" + name + compact(value, indent, used+len(name)+2) + "}"
+			}
+		}
 		for _, key := range slices.Sorted(maps.Keys(v)) {
 			name := quote(key) + ": "
 			lines = append(lines, inner+name+compact(v[key], inner, len(name)+1))
 		}
 		return "{\n" + strings.Join(lines, ",\n") + "\n" + indent + "}"
 	case []any:
+		if len(v) == 1 {
+			return "[" + compact(v[0], indent, used+2) + "]"
+		}
+		if len(v) == 2 && v[0] == "" { // the arguments of Fn::Join
+			return `["", ` + compact(v[1], indent, used+6) + "]"
+		}
 		for _, item := range v {
 			lines = append(lines, inner+compact(item, inner, 1))
 		}
@@ -109,7 +121,7 @@ func nameless(d deployment) string {
 		// Logical ids in which the CDK itself puts the stage's or stack's name.
 		{`\b(EndpointDeploymentStage)` + name + `[0-9A-F]{8}\b`, "$1"},
 		{`\b(Endpointnylas(?:GET|POST)ApiPermission)NylasWebhooks` + name + `Endpoint[0-9A-F]{8}((?:GET|POST)nylas)[0-9A-F]{8}\b`, "$1$2"},
-		{`\bNylasWebhooks-` + name + `\b`, "NylasWebhooks-<stage>"},
+		{`\b(?i:NylasWebhooks)-` + name + `\b`, "NylasWebhooks-<stage>"},
 		{`"` + name + `"`, `"<stage>"`},
 		{`\bstage ` + name + `\b`, "stage <stage>"},
 		{`\\"Stage\\",\\"` + name + `\\"`, `\"Stage\",\"<stage>\"`}, // in the dashboard

@@ -1,0 +1,199 @@
+package stack
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+)
+
+// notices is the queue that S3 tells of every spilled notification.
+func notices(t template) string { return t.id(queueType, "SpillNotices") }
+
+var bucketRules = []rule{
+	{
+		name: "bucket is private", why: "it holds people's mail on the day SQS fails; nobody outside, and nobody in clear, may read or write it",
+		check: func(d deployment) (f findings) {
+			p := d.template.props(bucketType, "Bucket")
+			f.want("the public access block", p.at("PublicAccessBlockConfiguration"), map[string]any{
+				"BlockPublicAcls": true, "BlockPublicPolicy": true, "IgnorePublicAcls": true, "RestrictPublicBuckets": true,
+			})
+			f.want("the owner of objects", p.at("OwnershipControls", "Rules"), []any{map[string]any{"ObjectOwnership": "BucketOwnerEnforced"}})
+			policy := d.template.props("AWS::S3::BucketPolicy", "BucketPolicy")
+			if !tlsOnly(policy, "s3:*") {
+				f.addf("the bucket accepts plain HTTP")
+			}
+			var want []any
+			if len(d.stage.ConsumerPrincipals) > 0 {
+				want = append(want, map[string]any{
+					"Sid": "ConsumersReadOverflow", "Effect": "Allow", "Action": "s3:GetObject",
+					"Principal": map[string]any{"AWS": single(d.stage.ConsumerPrincipals)}, "Resource": objectsUnder(d.template, "overflow/*"),
+				})
+			}
+			var allowed []any
+			for _, s := range objects(policy.at("PolicyDocument", "Statement")) {
+				if s.is("Allow", "Effect") {
+					allowed = append(allowed, s)
+				}
+			}
+			f.want("who else may", allowed, want)
+			return f
+		},
+		mutations: []mutation{
+			{"public", set(bucketType, "Bucket", false, "PublicAccessBlockConfiguration", "BlockPublicPolicy")},
+			{"plain HTTP", func(t template) { bucketStatement(t, 0)["Effect"] = "Allow" }},
+			{"consumers read what was spilled", func(t template) { bucketStatement(t, 1)["Resource"] = objectsUnder(t, "*") }},
+			{"everybody reads", func(t template) { bucketStatement(t, 1)["Principal"] = "*" }},
+			{"uploader owns", set(bucketType, "Bucket", nil, "OwnershipControls")},
+		},
+	},
+	{
+		name: "bucket works without the key", why: "it exists for the day on which the queue or its key fails",
+		check: func(d deployment) (f findings) {
+			f.want("the encryption", d.template.props(bucketType, "Bucket").at("BucketEncryption", "ServerSideEncryptionConfiguration"), []any{
+				map[string]any{"ServerSideEncryptionByDefault": map[string]any{"SSEAlgorithm": "AES256"}},
+			})
+			for _, id := range []string{d.template.id(bucketType, "Bucket"), notices(d.template)} {
+				if key := d.template.id(keyType, "Key"); key != "" && slices.Contains(references(map[string]any(d.template.Resources[id].Properties)), key) {
+					f.addf("%s uses the queue's key", id)
+				}
+			}
+			return f
+		},
+		mutations: []mutation{
+			{"under the key", func(t template) {
+				first(t, "BucketEncryption", "ServerSideEncryptionConfiguration")["ServerSideEncryptionByDefault"] = map[string]any{
+					"SSEAlgorithm": "aws:kms", "KMSMasterKeyID": getAtt(t.id(keyType, "Key"), "Arn"),
+				}
+			}},
+			{"notices under the key", func(t template) {
+				set(queueType, "SpillNotices", getAtt(t.id(keyType, "Key"), "Arn"), "KmsMasterKeyId")(t)
+			}},
+		},
+	},
+	{
+		name: "objects expire", why: "mail is not kept longer than it takes to replay it, nor shorter than a message that points to it",
+		check: func(d deployment) (f findings) {
+			rules := objects(d.template.props(bucketType, "Bucket").at("LifecycleConfiguration", "Rules"))
+			if len(rules) != 1 || !rules[0].is("Enabled", "Status") || !rules[0].is(30, "ExpirationInDays") || rules[0].at("Prefix") != nil {
+				f.addf("the lifecycle is %s, want everything gone after 30 days", text(rules))
+			}
+			kept, _ := d.template.props(queueType, "DeadLetters").at("MessageRetentionPeriod").(float64)
+			if kept >= 30*24*3600 {
+				f.addf("a dead letter outlives the object that it points to")
+			}
+			f.want("versioning, which would keep what was deleted", d.template.props(bucketType, "Bucket").at("VersioningConfiguration"), nil)
+			return f
+		},
+		mutations: []mutation{
+			{"kept for ever", set(bucketType, "Bucket", nil, "LifecycleConfiguration")},
+			{"a day", func(t template) { first(t, "LifecycleConfiguration", "Rules")["ExpirationInDays"] = 1 }},
+			{"versions", set(bucketType, "Bucket", map[string]any{"Status": "Enabled"}, "VersioningConfiguration")},
+		},
+	},
+	{
+		name: "notices of the bucket", why: "how long a spilled notification waits is the age of its notice; S3 has no metric for it",
+		check: func(d deployment) (f findings) {
+			id := notices(d.template)
+			f.want("what S3 tells", d.template.props(bucketType, "Bucket").at("NotificationConfiguration"), map[string]any{
+				"QueueConfigurations": []any{map[string]any{
+					"Event": "s3:ObjectCreated:*", "Queue": getAtt(id, "Arn"),
+					"Filter": map[string]any{"S3Key": map[string]any{"Rules": []any{map[string]any{"Name": "prefix", "Value": "spill/"}}}},
+				}},
+			})
+			var senders int
+			for _, s := range objects(policyOf(d.template, "AWS::SQS::QueuePolicy", "Queues", id).at("PolicyDocument", "Statement")) {
+				if s.is("Deny", "Effect") {
+					continue
+				}
+				senders++
+				f.want("who sends notices", s.at("Principal"), map[string]any{"Service": "s3.amazonaws.com"})
+				f.want("what S3 may", s.at("Action"), "sqs:SendMessage")
+				f.want("the account", s.at("Condition", "StringEquals", "aws:SourceAccount"), ownAccount(d))
+				f.want("the bucket", s.at("Condition", "ArnLike", "aws:SourceArn"), fmt.Sprintf("arn:*:s3:::nylaswebhooks-%s-*", d.stage.Name))
+			}
+			f.want("the number of statements that let S3 send", senders, 1)
+			f.want("waiting for the policy, which S3 tries when the bucket is made", slices.ContainsFunc(
+				list(d.template.Resources[d.template.id(bucketType, "Bucket")].DependsOn), func(v any) bool {
+					return strings.HasPrefix(fmt.Sprint(v), "SpillNoticesPolicy")
+				}), true)
+			f.want("the notices' retention", d.template.props(queueType, "SpillNotices").at("MessageRetentionPeriod"), 14*24*3600)
+			return f
+		},
+		mutations: []mutation{
+			{"no notices", set(bucketType, "Bucket", nil, "NotificationConfiguration")},
+			{"of everything", func(t template) { delete(first(t, "NotificationConfiguration", "QueueConfigurations"), "Filter") }},
+			{"any bucket", func(t template) {
+				policy := policyOf(t, "AWS::SQS::QueuePolicy", "Queues", notices(t))
+				delete(objects(policy.at("PolicyDocument", "Statement"))[1], "Condition")
+			}},
+			{"bucket before the policy", func(t template) { t.Resources[t.id(bucketType, "Bucket")].DependsOn = nil }},
+			{"forgotten after four days", set(queueType, "SpillNotices", nil, "MessageRetentionPeriod")},
+		},
+	},
+	{
+		name: "operator's rights", why: "who puts notifications back takes them from the dead letters and the bucket, and gives them to the queue; nothing else",
+		check: func(d deployment) (f findings) {
+			policy := d.template.props(managedPolicyType, "OperatorPolicy").at("PolicyDocument", "Statement")
+			queue, dead := getAtt(d.template.id(queueType, "Queue"), "Arn"), getAtt(d.template.id(queueType, "DeadLetters"), "Arn")
+			want := []any{
+				statement("TakeDeadLetters", dead, []any{
+					"sqs:CancelMessageMoveTask", "sqs:ChangeMessageVisibility", "sqs:DeleteMessage", "sqs:GetQueueAttributes", "sqs:GetQueueUrl",
+					"sqs:ListMessageMoveTasks", "sqs:ReceiveMessage", "sqs:StartMessageMoveTask",
+				}),
+				statement("PutOntoQueue", queue, []any{"sqs:GetQueueAttributes", "sqs:GetQueueUrl", "sqs:SendMessage"}),
+				map[string]any{
+					"Sid": "ListSpilled", "Effect": "Allow", "Action": "s3:ListBucket", "Resource": getAtt(d.template.id(bucketType, "Bucket"), "Arn"),
+					"Condition": map[string]any{"StringLike": map[string]any{"s3:prefix": "spill/*"}},
+				},
+				statement("TakeSpilled", objectsUnder(d.template, "spill/*"), []any{"s3:DeleteObject", "s3:GetObject"}),
+				statement("TakeSpillNotices", getAtt(notices(d.template), "Arn"), readActions),
+			}
+			if d.stage.OwnKey {
+				want = append(want, statement("ReadAndEncryptNotifications", getAtt(d.template.id(keyType, "Key"), "Arn"), []any{"kms:Decrypt", "kms:GenerateDataKey"}))
+			}
+			f.want("the operator's rights", policy, want)
+			return f
+		},
+		mutations: []mutation{
+			{"reads the queue", func(t template) {
+				operatorStatement(t, 1)["Action"] = append(slices.Clone(readActions), "sqs:SendMessage")
+			}},
+			{"lists the whole bucket", func(t template) { delete(operatorStatement(t, 2), "Condition") }},
+			{"deletes any object", func(t template) { operatorStatement(t, 3)["Resource"] = "*" }},
+			{"purges", func(t template) { operatorStatement(t, 0)["Action"] = "sqs:*" }},
+		},
+	},
+}
+
+// first is the first object of a list in the bucket's properties.
+func first(t template, path ...string) object {
+	return objects(t.props(bucketType, "Bucket").at(path...))[0]
+}
+
+func statement(sid string, resource any, actions []any) map[string]any {
+	return map[string]any{"Sid": sid, "Effect": "Allow", "Action": actions, "Resource": resource}
+}
+
+func bucketStatement(t template, i int) object {
+	return objects(t.props("AWS::S3::BucketPolicy", "BucketPolicy").at("PolicyDocument", "Statement"))[i]
+}
+
+func operatorStatement(t template, i int) object {
+	return objects(t.props(managedPolicyType, "OperatorPolicy").at("PolicyDocument", "Statement"))[i]
+}
+
+// ownAccount is how the template names the stack's account.
+func ownAccount(d deployment) any {
+	if d.stage.Account != "" {
+		return d.stage.Account
+	}
+	return ref("AWS::AccountId")
+}
+
+// single is how a policy writes a list: one value as itself.
+func single(values []string) any {
+	if len(values) == 1 {
+		return values[0]
+	}
+	return values
+}

@@ -34,8 +34,11 @@ func TestWorkersAreKilled(t *testing.T) {
 	q, table := newQueues(t), newTable(t)
 	const ids = killMessages - killDuplicates
 	var notes []notification.Notification
-	for i := range killMessages {
-		notes = append(notes, note(fmt.Sprint(i%ids)))
+	for i := range ids {
+		notes = append(notes, note(fmt.Sprint(i)))
+		if i < killDuplicates { // right behind, so that both are in flight at once
+			notes = append(notes, note(fmt.Sprint(i)))
+		}
 	}
 	send(t, q.url, notes...)
 

@@ -30,6 +30,7 @@ const (
 const (
 	workerConcurrency = 32
 	workerVisibility  = 4 * time.Second // what a killed worker was at comes back after this
+	workerTimeout     = 7 * time.Second // longer, so that heartbeats are needed
 )
 
 // step is one line of the journal that the workers share. It is written before the
@@ -127,7 +128,7 @@ func work() error {
 	}
 	c, err := consumer.New(consumer.Config{
 		SQS: queues, QueueURL: os.Getenv(workerQueue), Store: journaled{table, j}, Handler: misbehave(j),
-		Concurrency: workerConcurrency, Visibility: workerVisibility, HandlerTimeout: time.Second,
+		Concurrency: workerConcurrency, Visibility: workerVisibility, HandlerTimeout: workerTimeout,
 		RetryMin: time.Second, RetryMax: time.Second,
 		Logger: slog.New(slog.DiscardHandler),
 	})
@@ -140,9 +141,8 @@ func work() error {
 }
 
 // misbehave is the handler. Of every thousand notifications fifty fail, ten panic,
-// five hang until they are told to stop, two work for longer than their message is
-// hidden without being told, and one does not stop when told; each at its first
-// attempt only. Five fail always.
+// five hang until they are told to stop, and one does not stop when told, each at its
+// first attempt only; two take longer than their message is hidden. Five fail always.
 func misbehave(j journal) consumer.Handler {
 	marks := os.Getenv(workerMarks)
 	return func(ctx context.Context, n notification.Notification) error {
@@ -153,6 +153,12 @@ func misbehave(j journal) consumer.Handler {
 		}
 		if number < poison {
 			return errors.New("never")
+		}
+		switch number % 1000 {
+		case 66, 67:
+			time.Sleep(workerVisibility + 2*time.Second)
+		default:
+			time.Sleep(5 * time.Millisecond)
 		}
 		if first(marks, n.ID) {
 			switch number %= 1000; {

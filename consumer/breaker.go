@@ -233,5 +233,5 @@ func doubled(base, limit time.Duration, times int) time.Duration {
 // jitter returns between half of d and d, so that messages and processes that
 // failed together do not come back together.
 func jitter(d time.Duration) time.Duration {
-	return d/2 + rand.N(d/2+1)
+	return d/2 + rand.N(d/2+1) //nolint:gosec // nobody gains by guessing it
 }

@@ -118,7 +118,7 @@ func (c *Consumer) abandon(m *message, e Event) {
 		c.fail(ErrStuck)
 	}
 	go func() {
-		<-stuck.returned
+		_ = <-stuck.returned // too late: its message is on its way to another attempt
 		c.stuck.Add(-1)
 		c.slots.give()
 	}()

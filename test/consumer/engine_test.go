@@ -57,12 +57,14 @@ func run(m *testing.M) (code int) {
 	if err != nil {
 		return fail(err)
 	}
-	defer lock.Close()
+	defer func() { _ = lock.Close() }()
 	// Two runs in one checkout take turns.
 	if err := syscall.Flock(int(lock.Fd()), syscall.LOCK_EX); err != nil {
 		return fail(err)
 	}
-	os.Unsetenv("ENGINE_PORT") // it is for make run's engine
+	if err := os.Unsetenv("ENGINE_PORT"); err != nil { // it is for make run's engine
+		return fail(err)
+	}
 	// An earlier run that was killed leaves one; begin with an empty account.
 	if _, err := engine(root, "stop"); err != nil {
 		return fail(err)
@@ -86,7 +88,9 @@ func run(m *testing.M) (code int) {
 	}
 	for pair := range strings.SplitSeq(strings.TrimRight(string(environment), "\x00"), "\x00") {
 		name, value, _ := strings.Cut(pair, "=")
-		os.Setenv(name, value)
+		if err := os.Setenv(name, value); err != nil {
+			return fail(err)
+		}
 	}
 	if err := connect(); err != nil {
 		return fail(err)

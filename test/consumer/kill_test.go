@@ -48,7 +48,7 @@ func TestWorkersAreKilled(t *testing.T) {
 		t.Fatal(err)
 	}
 	start := func() *exec.Cmd {
-		worker := exec.Command(os.Args[0])
+		worker := exec.Command(os.Args[0]) //nolint:gosec // this binary
 		worker.Env = append(os.Environ(), workerEnv+"=1", workerQueue+"="+q.url, workerTable+"="+table, workerJournal+"="+path, workerMarks+"="+dir)
 		worker.Stderr = os.Stderr
 		if err := worker.Start(); err != nil {
@@ -163,7 +163,7 @@ func read(t *testing.T, path string) []step {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer file.Close()
+	defer func() { _ = file.Close() }()
 	var steps []step
 	lines := bufio.NewScanner(file)
 	for lines.Scan() {

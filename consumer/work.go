@@ -118,7 +118,8 @@ func (c *Consumer) abandon(m *message, e Event) {
 		c.fail(ErrStuck)
 	}
 	go func() {
-		_ = <-stuck.returned // too late: its message is on its way to another attempt
+		err := <-stuck.returned // too late: its message is on its way to another attempt
+		c.Logger.Info("consumer: a stuck handler returned", "message_id", m.id, "error", err)
 		c.stuck.Add(-1)
 		c.slots.give()
 	}()

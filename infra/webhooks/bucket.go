@@ -1,9 +1,9 @@
 package webhooks
 
 import (
-	"strings"
-
 	"github.com/aws/aws-cdk-go/awscdk/v2"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awsevents"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awseventstargets"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awsiam"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awss3"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awssqs"
@@ -23,8 +23,8 @@ const (
 
 type bucket struct {
 	bucket awss3.Bucket
-	// notices has a message for every spilled notification, from S3, until it was
-	// replayed: its age is how long one waits already, which no metric of S3 tells.
+	// notices has a message for every spilled notification until it was replayed: its age
+	// is how long one waits already, which no metric of S3 tells.
 	notices awssqs.Queue
 }
 
@@ -37,19 +37,6 @@ func newBucket(stack awscdk.Stack, stage stages.Stage) bucket {
 		RetentionPeriod: awscdk.Duration_Days(jsii.Number(deadLetterRetentionDays)), // SQS's maximum
 		RemovalPolicy:   removalPolicy(stage),
 	})
-	notices.AddToResourcePolicy(awsiam.NewPolicyStatement(&awsiam.PolicyStatementProps{
-		Sid:        jsii.String("NoticesOfTheBucket"),
-		Principals: &[]awsiam.IPrincipal{awsiam.NewServicePrincipal(jsii.String("s3.amazonaws.com"), nil)},
-		Actions:    jsii.Strings("sqs:SendMessage"),
-		Resources:  &[]*string{notices.QueueArn()},
-		Conditions: &map[string]any{
-			"StringEquals": map[string]any{"aws:SourceAccount": stack.Account()},
-			// The bucket's generated name begins like this. Its ARN cannot stand here: S3
-			// wants the policy before the bucket.
-			"ArnLike": map[string]any{"aws:SourceArn": "arn:*:s3:::" + strings.ToLower(StackName(stage)) + "-*"},
-		},
-	}))
-
 	b := awss3.NewBucket(stack, jsii.String("Bucket"), &awss3.BucketProps{
 		BlockPublicAccess: awss3.BlockPublicAccess_BLOCK_ALL(),
 		EnforceSSL:        jsii.Bool(true),
@@ -62,18 +49,24 @@ func newBucket(stack awscdk.Stack, stage stages.Stage) bucket {
 			AbortIncompleteMultipartUploadAfter: awscdk.Duration_Days(jsii.Number(abortDays)),
 		}},
 	})
-	// The L1, because the L2 brings a function of its own to do this.
-	cfn := b.Node().DefaultChild().(awss3.CfnBucket)
-	cfn.SetNotificationConfiguration(&awss3.CfnBucket_NotificationConfigurationProperty{
-		QueueConfigurations: &[]*awss3.CfnBucket_QueueConfigurationProperty{{
-			Event: jsii.String("s3:ObjectCreated:*"),
-			Queue: notices.QueueArn(),
-			Filter: &awss3.CfnBucket_NotificationFilterProperty{S3Key: &awss3.CfnBucket_S3KeyFilterProperty{
-				Rules: &[]*awss3.CfnBucket_FilterRuleProperty{{Name: jsii.String("prefix"), Value: jsii.String(contract.SpillPrefix)}},
-			}},
-		}},
+	// By way of EventBridge: S3's own notifications begin with a test message, which would
+	// wait for a replay that never comes. The L1, because the L2 brings a function to do it.
+	b.Node().DefaultChild().(awss3.CfnBucket).SetNotificationConfiguration(&awss3.CfnBucket_NotificationConfigurationProperty{
+		EventBridgeConfiguration: &awss3.CfnBucket_EventBridgeConfigurationProperty{EventBridgeEnabled: jsii.Bool(true)},
 	})
-	cfn.AddResourceDependency(notices.Node().FindChild(jsii.String("Policy")).Node().DefaultChild().(awssqs.CfnQueuePolicy), nil)
+	awsevents.NewRule(stack, jsii.String("Spilled"), &awsevents.RuleProps{
+		Description: jsii.String("A notification was spilled"),
+		EventPattern: &awsevents.EventPattern{
+			Source:     jsii.Strings("aws.s3"),
+			DetailType: jsii.Strings("Object Created"),
+			Detail: &map[string]any{
+				"bucket": map[string]any{"name": []any{b.BucketName()}},
+				"object": map[string]any{"key": []any{map[string]any{"prefix": contract.SpillPrefix}}},
+			},
+		},
+		// The target adds the queue's permission, for this rule alone.
+		Targets: &[]awsevents.IRuleTarget{awseventstargets.NewSqsQueue(notices, nil)},
+	})
 
 	if consumers := consumerPrincipals(stage); consumers != nil {
 		b.AddToResourcePolicy(awsiam.NewPolicyStatement(&awsiam.PolicyStatementProps{

@@ -1,10 +1,6 @@
 package stack
 
-import (
-	"fmt"
-	"slices"
-	"strings"
-)
+import "slices"
 
 // notices is the queue that S3 tells of every spilled notification.
 func notices(t template) string { return t.id(queueType, "SpillNotices") }
@@ -95,38 +91,41 @@ var bucketRules = []rule{
 		check: func(d deployment) (f findings) {
 			id := notices(d.template)
 			f.want("what S3 tells", d.template.props(bucketType, "Bucket").at("NotificationConfiguration"), map[string]any{
-				"QueueConfigurations": []any{map[string]any{
-					"Event": "s3:ObjectCreated:*", "Queue": getAtt(id, "Arn"),
-					"Filter": map[string]any{"S3Key": map[string]any{"Rules": []any{map[string]any{"Name": "prefix", "Value": "spill/"}}}},
-				}},
+				"EventBridgeConfiguration": map[string]any{"EventBridgeEnabled": true},
 			})
-			var senders int
+			rule := d.template.props("AWS::Events::Rule", "Spilled")
+			f.want("what makes a notice", rule.at("EventPattern"), map[string]any{
+				"source": []any{"aws.s3"}, "detail-type": []any{"Object Created"}, "detail": map[string]any{
+					"bucket": map[string]any{"name": []any{ref(d.template.id(bucketType, "Bucket"))}},
+					"object": map[string]any{"key": []any{map[string]any{"prefix": "spill/"}}},
+				},
+			})
+			f.want("the rule's state", rule.at("State"), "ENABLED")
+			f.want("where notices go", rule.at("Targets"), []any{map[string]any{"Id": "Target0", "Arn": getAtt(id, "Arn")}})
+			var senders []any
 			for _, s := range objects(policyOf(d.template, "AWS::SQS::QueuePolicy", "Queues", id).at("PolicyDocument", "Statement")) {
-				if s.is("Deny", "Effect") {
-					continue
+				if s.is("Allow", "Effect") {
+					senders = append(senders, []any{s.at("Action"), s.at("Principal"), s.at("Condition")})
 				}
-				senders++
-				f.want("who sends notices", s.at("Principal"), map[string]any{"Service": "s3.amazonaws.com"})
-				f.want("what S3 may", s.at("Action"), "sqs:SendMessage")
-				f.want("the account", s.at("Condition", "StringEquals", "aws:SourceAccount"), ownAccount(d))
-				f.want("the bucket", s.at("Condition", "ArnLike", "aws:SourceArn"), fmt.Sprintf("arn:*:s3:::nylaswebhooks-%s-*", d.stage.Name))
 			}
-			f.want("the number of statements that let S3 send", senders, 1)
-			f.want("waiting for the policy, which S3 tries when the bucket is made", slices.ContainsFunc(
-				list(d.template.Resources[d.template.id(bucketType, "Bucket")].DependsOn), func(v any) bool {
-					return strings.HasPrefix(fmt.Sprint(v), "SpillNoticesPolicy")
-				}), true)
+			f.want("who sends notices", senders, []any{[]any{
+				[]any{"sqs:GetQueueAttributes", "sqs:GetQueueUrl", "sqs:SendMessage"}, map[string]any{"Service": "events.amazonaws.com"},
+				map[string]any{"ArnEquals": map[string]any{"aws:SourceArn": getAtt(d.template.id("AWS::Events::Rule", "Spilled"), "Arn")}},
+			}})
 			f.want("the notices' retention", d.template.props(queueType, "SpillNotices").at("MessageRetentionPeriod"), 14*24*3600)
 			return f
 		},
 		mutations: []mutation{
 			{"no notices", set(bucketType, "Bucket", nil, "NotificationConfiguration")},
-			{"of everything", func(t template) { delete(first(t, "NotificationConfiguration", "QueueConfigurations"), "Filter") }},
-			{"any bucket", func(t template) {
-				policy := policyOf(t, "AWS::SQS::QueuePolicy", "Queues", notices(t))
-				delete(objects(policy.at("PolicyDocument", "Statement"))[1], "Condition")
+			{"of everything", func(t template) {
+				delete(t.props("AWS::Events::Rule", "Spilled").at("EventPattern", "detail").(map[string]any), "object")
 			}},
-			{"bucket before the policy", func(t template) { t.Resources[t.id(bucketType, "Bucket")].DependsOn = nil }},
+			{"switched off", set("AWS::Events::Rule", "Spilled", "DISABLED", "State")},
+			{"any rule", func(t template) {
+				for _, s := range objects(policyOf(t, "AWS::SQS::QueuePolicy", "Queues", notices(t)).at("PolicyDocument", "Statement")) {
+					delete(s, "Condition")
+				}
+			}},
 			{"forgotten after four days", set(queueType, "SpillNotices", nil, "MessageRetentionPeriod")},
 		},
 	},
@@ -180,14 +179,6 @@ func bucketStatement(t template, i int) object {
 
 func operatorStatement(t template, i int) object {
 	return objects(t.props(managedPolicyType, "OperatorPolicy").at("PolicyDocument", "Statement"))[i]
-}
-
-// ownAccount is how the template names the stack's account.
-func ownAccount(d deployment) any {
-	if d.stage.Account != "" {
-		return d.stage.Account
-	}
-	return ref("AWS::AccountId")
 }
 
 // single is how a policy writes a list: one value as itself.

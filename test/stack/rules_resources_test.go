@@ -22,7 +22,7 @@ const (
 // any other as a whole, so a new one is tried there first and then added.
 var accepted = []string{
 	"AWS::ApiGateway::Deployment", "AWS::ApiGateway::GatewayResponse", "AWS::ApiGateway::Method", "AWS::ApiGateway::Resource",
-	"AWS::ApiGateway::RestApi", "AWS::ApiGateway::Stage", alarmType, "AWS::CloudWatch::Dashboard", "AWS::IAM::ManagedPolicy",
+	"AWS::ApiGateway::RestApi", "AWS::ApiGateway::Stage", alarmType, "AWS::CloudWatch::Dashboard", "AWS::Events::Rule", "AWS::IAM::ManagedPolicy",
 	"AWS::IAM::Role", keyType, "AWS::Lambda::Alias", functionType, "AWS::Lambda::Permission", versionType, logGroupType,
 	"AWS::Logs::MetricFilter", bucketType, "AWS::S3::BucketPolicy", "AWS::SNS::Subscription", topicType, "AWS::SNS::TopicPolicy", queueType, "AWS::SQS::QueuePolicy", secretType,
 }

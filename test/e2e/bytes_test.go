@@ -2,7 +2,6 @@ package e2e
 
 import (
 	"bytes"
-	"crypto/rand"
 	"net/http"
 	"strings"
 	"testing"
@@ -42,19 +41,6 @@ func TestBytes(t *testing.T) {
 			}
 		})
 	}
-}
-
-// What fits into no SQS message is not said to be delivered.
-func TestTooLarge(t *testing.T) {
-	body := make([]byte, 5_000_000)
-	if _, err := rand.Read(body); err != nil {
-		t.Fatal(err)
-	}
-	signature := sign(sys.secret(t), body)
-	if got := sys.post(t, body, signature); got.status != http.StatusServiceUnavailable {
-		t.Errorf("answered %d, want 503", got.status)
-	}
-	sys.notReceived(t, signature)
 }
 
 func TestContentTypes(t *testing.T) {

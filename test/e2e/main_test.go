@@ -37,8 +37,9 @@ func run(m *testing.M) (code int) {
 	}
 	code = m.Run()
 	// After the last test, so that it covers what all of them have sent.
-	if problems := sys.leaks(context.Background()); len(problems) > 0 {
-		fmt.Println("--- FAIL: what must not be logged, over the whole suite")
+	problems := append(sys.settle(ctx), sys.leaks(ctx)...)
+	if len(problems) > 0 {
+		fmt.Println("--- FAIL: over the whole suite")
 		for _, problem := range problems {
 			fmt.Println("   ", problem)
 		}

@@ -35,24 +35,32 @@ type answer struct {
 // send sends one request as it is. Header values are sent one by one.
 func (s *system) send(t *testing.T, method, address string, body []byte, header http.Header) answer {
 	t.Helper()
+	return must[answer](t)(s.try(t.Context(), method, address, body, header))
+}
+
+// try is send for several goroutines at once, which may not end a test.
+func (s *system) try(ctx context.Context, method, address string, body []byte, header http.Header) (answer, error) {
 	// Longer than Nylas waits: sending 5 MB through the engine takes a while.
-	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
 	defer cancel()
 	request, err := http.NewRequestWithContext(ctx, method, address, bytes.NewReader(body))
 	if err != nil {
-		t.Fatal(err)
+		return answer{}, err
 	}
 	request.Header = header
 	response, err := http.DefaultClient.Do(request)
 	if err != nil {
-		t.Fatal(err)
+		return answer{}, err
 	}
 	defer response.Body.Close()
 	text, err := io.ReadAll(response.Body)
 	if err != nil {
-		t.Fatal(err)
+		return answer{}, err
 	}
-	return answer{response.StatusCode, response.Header, string(text)}
+	if method == http.MethodPost && response.StatusCode == http.StatusOK {
+		s.ledger.accept(body)
+	}
+	return answer{response.StatusCode, response.Header, string(text)}, nil
 }
 
 // post sends a notification with these values in its signature header.
@@ -148,18 +156,34 @@ func (s *system) received(t *testing.T, signature string) types.Message {
 	return m
 }
 
-// receive moves what is on the queue into the inbox.
+// receive moves what is on the queue, ten messages at most, into the inbox.
 func (s *system) receive(t *testing.T) {
 	t.Helper()
+	must[int](t)(s.drain(t.Context()))
+}
+
+// drain is receive without a test; it returns how many messages there were.
+func (s *system) drain(ctx context.Context) (int, error) {
 	queue := s.outputs["QueueUrl"]
-	batch := must[*sqs.ReceiveMessageOutput](t)(s.queue.ReceiveMessage(t.Context(), &sqs.ReceiveMessageInput{
+	batch, err := s.queue.ReceiveMessage(ctx, &sqs.ReceiveMessageInput{
 		QueueUrl: &queue, MaxNumberOfMessages: 10, WaitTimeSeconds: 1, MessageAttributeNames: []string{"All"},
 		MessageSystemAttributeNames: []types.MessageSystemAttributeName{types.MessageSystemAttributeNameAll},
-	}))
-	for _, m := range batch.Messages {
-		s.inbox[attributes(m)[notification.AttrSignature]] = m
-		must[*sqs.DeleteMessageOutput](t)(s.queue.DeleteMessage(t.Context(), &sqs.DeleteMessageInput{QueueUrl: &queue, ReceiptHandle: m.ReceiptHandle}))
+	})
+	if err != nil {
+		return 0, fmt.Errorf("receive: %w", err)
 	}
+	for _, m := range batch.Messages {
+		n, err := s.read(ctx, m)
+		if err != nil {
+			return 0, fmt.Errorf("a message that no consumer can read: %w", err)
+		}
+		s.ledger.arrive(n.Body)
+		s.inbox[attributes(m)[notification.AttrSignature]] = m
+		if _, err := s.queue.DeleteMessage(ctx, &sqs.DeleteMessageInput{QueueUrl: &queue, ReceiptHandle: m.ReceiptHandle}); err != nil {
+			return 0, fmt.Errorf("delete: %w", err)
+		}
+	}
+	return len(batch.Messages), nil
 }
 
 // notReceived fails where one of the signatures' messages is on the queue. It sends a
@@ -186,7 +210,7 @@ func attributes(m types.Message) map[string]string {
 // decoded reads a message as a consumer does.
 func decoded(t *testing.T, m types.Message) notification.Notification {
 	t.Helper()
-	return must[notification.Notification](t)(notification.Decode(aws.ToString(m.Body), attributes(m)))
+	return must[notification.Notification](t)(sys.read(t.Context(), m))
 }
 
 // secret returns the stored secret. The first time there is none: then it tells the

@@ -18,6 +18,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/cloudwatchlogs"
 	"github.com/aws/aws-sdk-go-v2/service/iam"
 	"github.com/aws/aws-sdk-go-v2/service/lambda"
+	"github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
 	"github.com/aws/aws-sdk-go-v2/service/sqs/types"
@@ -39,6 +40,7 @@ type system struct {
 	lambda  *lambda.Client
 	logs    *cloudwatchlogs.Client
 	queue   *sqs.Client
+	bucket  *s3.Client
 	secrets *secretsmanager.Client
 
 	// resources are the physical ids by logical id.
@@ -50,6 +52,8 @@ type system struct {
 	inbox map[string]types.Message
 	// sent are the values that must not be logged, each with what it is.
 	sent map[string]string
+	// ledger is of everything that the tests send.
+	ledger *ledger
 	// marks counts the requests that mark a place in the log.
 	marks int
 }
@@ -78,8 +82,8 @@ func deploy(ctx context.Context, e *engine) (*system, error) {
 	s := &system{
 		engine: e, outputs: outputs, config: cfg,
 		api: apigateway.NewFromConfig(cfg), iam: iam.NewFromConfig(cfg), lambda: lambda.NewFromConfig(cfg),
-		logs: cloudwatchlogs.NewFromConfig(cfg), queue: sqs.NewFromConfig(cfg), secrets: secretsmanager.NewFromConfig(cfg),
-		inbox: map[string]types.Message{}, sent: map[string]string{},
+		logs: cloudwatchlogs.NewFromConfig(cfg), queue: sqs.NewFromConfig(cfg), bucket: newBucket(cfg), secrets: secretsmanager.NewFromConfig(cfg),
+		inbox: map[string]types.Message{}, sent: map[string]string{}, ledger: newLedger(),
 	}
 	if s.resources, err = resources(ctx, cloudformation.NewFromConfig(cfg)); err != nil {
 		return nil, err

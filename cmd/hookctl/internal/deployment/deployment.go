@@ -29,18 +29,23 @@ type Deployment struct {
 	SecretName         string // name or ARN of the Secrets Manager secret
 	ConsumerPolicyARN  string // what the system that reads the queue is given
 	DashboardURL       string
+	BucketName         string // what SQS did not take
+	// SpillNoticesQueueURL has a message for every spilled notification that waits.
+	SpillNoticesQueueURL string
 }
 
 // outputs lists every field beside the output it is read from.
 func (d *Deployment) outputs() map[string]*string {
 	return map[string]*string{
-		"WebhookUrl":         &d.WebhookURL,
-		"QueueUrl":           &d.QueueURL,
-		"QueueArn":           &d.QueueARN,
-		"DeadLetterQueueUrl": &d.DeadLetterQueueURL,
-		"SecretName":         &d.SecretName,
-		"ConsumerPolicyArn":  &d.ConsumerPolicyARN,
-		"DashboardUrl":       &d.DashboardURL,
+		"WebhookUrl":           &d.WebhookURL,
+		"QueueUrl":             &d.QueueURL,
+		"QueueArn":             &d.QueueARN,
+		"DeadLetterQueueUrl":   &d.DeadLetterQueueURL,
+		"SecretName":           &d.SecretName,
+		"ConsumerPolicyArn":    &d.ConsumerPolicyARN,
+		"DashboardUrl":         &d.DashboardURL,
+		"BucketName":           &d.BucketName,
+		"SpillNoticesQueueUrl": &d.SpillNoticesQueueURL,
 	}
 }
 

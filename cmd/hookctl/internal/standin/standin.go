@@ -75,6 +75,7 @@ func New(t *testing.T) *Stage {
 		"WebhookUrl": s.Server.URL + "/nylas", "QueueUrl": s.Server.URL + "/000000000000/queue",
 		"QueueArn": "arn:aws:sqs:us-east-1:000000000000:queue", "DeadLetterQueueUrl": s.Server.URL + "/000000000000/dead",
 		"SecretName": "secret", "ConsumerPolicyArn": "arn:aws:iam::000000000000:policy/consumer", "DashboardUrl": "https://example.com/dashboard",
+		"BucketName": "bucket", "SpillNoticesQueueUrl": "https://sqs.example.com/000000000000/notices",
 	}}
 	for name, value := range map[string]string{
 		"AWS_ENDPOINT_URL": s.Server.URL, "AWS_REGION": "us-east-1",

@@ -1,0 +1,167 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"text/tabwriter"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/service/s3"
+	"github.com/aws/aws-sdk-go-v2/service/sqs"
+	"github.com/spf13/cobra"
+
+	"github.com/onepagecrm/nylas-webhooks/cmd/hookctl/internal/deployment"
+	"github.com/onepagecrm/nylas-webhooks/cmd/hookctl/internal/spilled"
+)
+
+func newSpill(s streams) *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "spill",
+		Short: "Look at what SQS did not take, and put it onto the queue",
+		Long: `spill works on the notifications that the receiver keeps in the stage's bucket when SQS
+does not take them in time. Nylas was told 200 for each, so nobody sends them again:
+they reach the consumer when they are replayed. S3 keeps them for 30 days.`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+	}
+	cmd.AddCommand(newSpillList(s), newSpillReplay(s))
+	return cmd
+}
+
+// spilled finds the stage's bucket and queues.
+func (t *target) spilled(ctx context.Context) (spilled.Store, error) {
+	f, err := t.find(ctx)
+	if err != nil {
+		return spilled.Store{}, err
+	}
+	objects := s3.NewFromConfig(f.aws, func(o *s3.Options) {
+		o.UsePathStyle = deployment.Endpoint() != "" // a local engine's host has no subdomain per bucket
+	})
+	return spilled.Store{
+		Objects: objects, Queues: sqs.NewFromConfig(f.aws),
+		Bucket: f.BucketName, QueueURL: f.QueueURL, NoticesURL: f.SpillNoticesQueueURL,
+	}, nil
+}
+
+func newSpillList(s streams) *cobra.Command {
+	var t target
+	var most int
+	cmd := &cobra.Command{
+		Use:   "ls",
+		Short: "List spilled notifications, the oldest first, without their contents",
+		Example: `  hookctl spill ls --stage prod
+  hookctl spill ls --stage prod --json | jq '.objects | length'`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if most < 0 {
+				return usagef("--max is a number from 1; 0 is no limit")
+			}
+			return runSpillList(cmd.Context(), s, t, most)
+		},
+	}
+	t.flags(cmd)
+	cmd.Flags().IntVar(&most, "max", 1000, "list no more than this many (0: all)")
+	return cmd
+}
+
+func runSpillList(ctx context.Context, s streams, t target, most int) error {
+	store, err := t.spilled(ctx)
+	if err != nil {
+		return err
+	}
+	told := newProgress(s)
+	objects, more := []spilled.Object{}, false // not null in JSON
+	err = store.List(ctx, func(o spilled.Object) bool {
+		if more = most > 0 && len(objects) == most; more {
+			return false
+		}
+		objects = append(objects, o)
+		told.tellf("listed %d", len(objects))
+		return true
+	})
+	if err != nil {
+		return deployment.Explain(err)
+	}
+	if t.json {
+		return s.json(map[string]any{"stage": t.stage, "bucket": store.Bucket, "objects": objects, "more": more})
+	}
+	table := tabwriter.NewWriter(s.out, 0, 0, 2, ' ', 0)
+	if len(objects) > 0 {
+		fmt.Fprintln(table, "REQUEST\tSPILLED\tBYTES\tKEY")
+	}
+	for _, o := range objects {
+		fmt.Fprintf(table, "%s\t%s ago\t%d\t%s\n", o.RequestID, short(time.Since(o.SpilledAt)), o.Bytes, o.Key)
+	}
+	if err := table.Flush(); err != nil {
+		return fmt.Errorf("print the list: %w", err)
+	}
+	switch {
+	case more:
+		s.stderrf("%d shown, there are more (--max).", len(objects))
+	case len(objects) == 0:
+		s.stderrf("Nothing was spilled, or all of it was replayed.")
+	default:
+		s.stderrf("%d wait. When SQS takes notifications again: hookctl spill replay --stage %s", len(objects), t.stage)
+	}
+	return nil
+}
+
+func newSpillReplay(s streams) *cobra.Command {
+	var t target
+	var most, perSecond int
+	cmd := &cobra.Command{
+		Use:   "replay",
+		Short: "Put spilled notifications onto the queue",
+		Long: `replay sends spilled notifications to the queue as the receiver would have: body,
+attributes and group as they are. It may be interrupted and started again.
+
+Nothing leaves the bucket before the queue has it. A crash in between leaves a
+duplicate (consumers drop it by the notification's id), never a loss.
+
+It needs what the policy of output OperatorPolicyArn allows.`,
+		Example: `  hookctl spill replay --stage prod --max 1
+  hookctl spill replay --stage prod --rate 100`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if most < 0 || perSecond < 0 {
+				return usagef("--max and --rate are numbers from 1; 0 is no limit")
+			}
+			return runSpillReplay(cmd.Context(), s, t, most, perSecond)
+		},
+	}
+	t.flags(cmd)
+	cmd.Flags().IntVar(&most, "max", 0, "replay no more than this many (default: all)")
+	cmd.Flags().IntVar(&perSecond, "rate", 0, "replay no more than this many a second")
+	return cmd
+}
+
+func runSpillReplay(ctx context.Context, s streams, t target, most, perSecond int) error {
+	store, err := t.spilled(ctx)
+	if err != nil {
+		return err
+	}
+	told := newProgress(s)
+	result, err := store.Replay(ctx, most, perSecond, func(r spilled.Result) { told.tellf("replayed %d", r.Replayed) })
+	if err != nil {
+		s.stderrf("%d were replayed before it ended, %d more are in the queue and still in the bucket; the rest is where it was.", result.Replayed, result.Duplicated)
+		return deployment.Explain(err)
+	}
+	if _, err := store.Settle(ctx); err != nil {
+		s.stderrf("Everything that could be replayed was. The alarm SpillWaiting may stay: its notices could not be removed. Run the command again.")
+		return deployment.Explain(err)
+	}
+	if t.json {
+		if err := s.json(map[string]any{"stage": t.stage, "result": result}); err != nil {
+			return err
+		}
+	} else {
+		fmt.Fprintf(s.out, "%d replayed\n", result.Replayed)
+	}
+	if result.Refused > 0 {
+		s.stderrf("%d could not be replayed and stay in the bucket. The first: %s", result.Refused, result.Why)
+		return errNotSo
+	}
+	return nil
+}
+
+var _ spilled.Objects = (*s3.Client)(nil)

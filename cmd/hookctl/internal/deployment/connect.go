@@ -53,8 +53,10 @@ func Explain(err error) error {
 	var refused smithy.APIError
 	if errors.As(err, &refused) {
 		switch refused.ErrorCode() {
-		case "AccessDenied", "AccessDeniedException", "UnauthorizedOperation":
+		case "AccessDenied", "AccessDeniedException", "UnauthorizedOperation", "AuthorizationError", "KmsAccessDenied", "KMS.AccessDeniedException":
 			return fmt.Errorf("these AWS credentials lack a permission. Use a profile that has it (AWS_PROFILE), or ask for it. AWS says: %w", err)
+		case "QueueDoesNotExist", "AWS.SimpleQueueService.NonExistentQueue", "ResourceNotFoundException":
+			return fmt.Errorf("something that the stack names is gone: it was deleted by hand, or a deployment is under way. Run the command again; if it stays so, deploy the stage again. AWS says: %w", err)
 		case "ExpiredToken", "ExpiredTokenException", "RequestExpired":
 			return fmt.Errorf("the AWS credentials have expired. Sign in again (aws sso login). AWS says: %w", err)
 		case "InvalidClientTokenId", "UnrecognizedClientException", "SignatureDoesNotMatch", "InvalidSignatureException", "IncompleteSignature":

@@ -1,0 +1,217 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+	"text/tabwriter"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/service/sqs"
+	"github.com/spf13/cobra"
+
+	"github.com/onepagecrm/nylas-webhooks/cmd/hookctl/internal/deadletters"
+	"github.com/onepagecrm/nylas-webhooks/cmd/hookctl/internal/deployment"
+)
+
+const lookingSays = `SQS can only show messages by handing them out. So looking hides each message from
+others for up to 5 minutes, until hookctl gives it back at its end, and raises its
+receive count by one. That moves nothing: the dead-letter queue has no dead-letter
+queue of its own. SQS promises no complete list: a message that somebody else holds is
+not shown.`
+
+func newDLQ(s streams) *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "dlq",
+		Short: "Look at the dead letters, send them back, export or purge them",
+		Long: `dlq works on the stage's dead-letter queue: notifications that the consumer received
+five times and never deleted. SQS keeps them for 14 days from when they were first
+sent.
+
+` + lookingSays,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+	}
+	cmd.AddCommand(newDLQList(s), newDLQShow(s), newDLQRedrive(s), newDLQExport(s), newDLQPurge(s))
+	return cmd
+}
+
+// selection are the flags that choose among the dead letters.
+type selection struct {
+	typ, grant   string
+	older, newer ageFlag
+	max          int
+}
+
+func (o *selection) flags(cmd *cobra.Command, most int, what string) {
+	flags := cmd.Flags()
+	flags.StringVar(&o.typ, "type", "", "only this notification type and its suffixed forms: message.created, message")
+	flags.StringVar(&o.grant, "grant", "", "only this grant's")
+	flags.Var(&o.older, "older-than", "only what was first sent longer ago: 90m, 12h, 3d")
+	flags.Var(&o.newer, "newer-than", "only what was first sent since then: 90m, 12h, 3d")
+	flags.IntVar(&o.max, "max", most, what)
+}
+
+func (o *selection) filter() (deadletters.Filter, error) {
+	if o.max < 0 {
+		return deadletters.Filter{}, usagef("--max is a number from 1; 0 is no limit")
+	}
+	f := deadletters.Filter{Type: o.typ, GrantID: o.grant}
+	now := time.Now()
+	if o.older > 0 {
+		f.SentBefore = now.Add(-time.Duration(o.older))
+	}
+	if o.newer > 0 {
+		f.SentAfter = now.Add(-time.Duration(o.newer))
+	}
+	return f, nil
+}
+
+// ageFlag is a flag's value: a duration that may also be in days.
+type ageFlag time.Duration
+
+func (a *ageFlag) String() string { return short(time.Duration(*a)) }
+func (a *ageFlag) Type() string   { return "age" }
+
+func (a *ageFlag) Set(text string) error {
+	d, err := time.ParseDuration(text)
+	if days, ok := strings.CutSuffix(text, "d"); ok {
+		var n float64
+		n, err = strconv.ParseFloat(days, 64)
+		d = time.Duration(n * float64(24*time.Hour))
+	}
+	if err != nil || d <= 0 {
+		return errors.New("give a time like 90m, 12h or 3d")
+	}
+	*a = ageFlag(d)
+	return nil
+}
+
+// short writes a duration for people: one unit, the largest that fits twice.
+func short(d time.Duration) string {
+	switch {
+	case d >= 48*time.Hour:
+		return fmt.Sprintf("%dd", d/(24*time.Hour))
+	case d >= 2*time.Hour:
+		return fmt.Sprintf("%dh", d/time.Hour)
+	case d >= 2*time.Minute:
+		return fmt.Sprintf("%dm", d/time.Minute)
+	default:
+		return fmt.Sprintf("%ds", d/time.Second)
+	}
+}
+
+// deadLetters finds the stage's dead-letter queue and what SQS says about it.
+func (t *target) deadLetters(ctx context.Context) (deadletters.Queue, deadletters.State, error) {
+	f, err := t.find(ctx)
+	if err != nil {
+		return deadletters.Queue{}, deadletters.State{}, err
+	}
+	q := deadletters.Queue{API: sqs.NewFromConfig(f.aws), URL: f.DeadLetterQueueURL, MainURL: f.QueueURL, MainARN: f.QueueARN}
+	state, err := q.State(ctx)
+	return q, state, deployment.Explain(err)
+}
+
+// listEntry is a dead letter without what people wrote.
+type listEntry struct {
+	MessageID      string    `json:"message_id"`
+	NotificationID string    `json:"notification_id"`
+	Type           string    `json:"type"`
+	GrantID        string    `json:"grant_id"`
+	SentAt         time.Time `json:"sent_at"`
+	ExpiresAt      time.Time `json:"expires_at"`
+	Receives       int       `json:"receives"`
+	Bytes          int       `json:"bytes"` // as it is on the queue
+}
+
+func newEntry(l deadletters.Letter, state deadletters.State) listEntry {
+	return listEntry{
+		MessageID: l.MessageID, NotificationID: l.ID(), Type: l.Type(), GrantID: l.GrantID(),
+		SentAt: l.SentAt, ExpiresAt: l.SentAt.Add(state.Retention), Receives: l.Receives, Bytes: len(l.Body),
+	}
+}
+
+func newDLQList(s streams) *cobra.Command {
+	var t target
+	var o selection
+	cmd := &cobra.Command{
+		Use:   "ls",
+		Short: "List dead letters, without their contents",
+		Long: `ls lists the dead letters that SQS hands out: ids, type, grant, when they were first
+sent and when SQS deletes them, never what is in them.
+
+` + lookingSays,
+		Example: `  hookctl dlq ls --stage prod
+  hookctl dlq ls --stage prod --type message --older-than 3d
+  hookctl dlq ls --stage prod --json | jq -r '.letters[].grant_id' | sort | uniq -c`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error { return runDLQList(cmd.Context(), s, t, o) },
+	}
+	t.flags(cmd)
+	o.flags(cmd, 1000, "list no more than this many (0: all)")
+	return cmd
+}
+
+func runDLQList(ctx context.Context, s streams, t target, o selection) error {
+	filter, err := o.filter()
+	if err != nil {
+		return err
+	}
+	q, state, err := t.deadLetters(ctx)
+	if err != nil {
+		return err
+	}
+	entries, err := list(ctx, s, q, state, filter, o.max)
+	if err != nil {
+		return deployment.Explain(err)
+	}
+	if t.json {
+		return s.json(map[string]any{
+			"stage": t.stage, "queue": q.Name(), "approximately_visible": state.Visible,
+			"approximately_held_by_others": state.Hidden, "letters": entries,
+		})
+	}
+	return printEntries(s, q, state, entries)
+}
+
+// list looks at the queue and returns what the filter selects.
+func list(ctx context.Context, s streams, q deadletters.Queue, state deadletters.State, filter deadletters.Filter, most int) ([]listEntry, error) {
+	s.stderrf("Looking hides each message for a moment and raises its receive count by one; SQS promises no complete list.")
+	told, looked := newProgress(s), 0
+	entries := []listEntry{} // not null in JSON
+	err := q.Look(ctx, func(l deadletters.Letter) bool {
+		looked++
+		told.tellf("looked at %d of about %d", looked, state.Visible)
+		if filter.Match(l) {
+			entries = append(entries, newEntry(l, state))
+		}
+		return most == 0 || len(entries) < most
+	})
+	return entries, err
+}
+
+func printEntries(s streams, q deadletters.Queue, state deadletters.State, entries []listEntry) error {
+	table := tabwriter.NewWriter(s.out, 0, 0, 2, ' ', 0)
+	if len(entries) > 0 {
+		fmt.Fprintln(table, "MESSAGE\tTYPE\tNOTIFICATION\tGRANT\tSENT\tEXPIRES\tRECEIVED\tBYTES")
+	}
+	now := time.Now()
+	for _, e := range entries {
+		fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%s ago\tin %s\t%d times\t%d\n", e.MessageID, dash(e.Type), dash(e.NotificationID), dash(e.GrantID),
+			short(now.Sub(e.SentAt)), short(e.ExpiresAt.Sub(now)), e.Receives, e.Bytes)
+	}
+	if err := table.Flush(); err != nil {
+		return fmt.Errorf("print the list: %w", err)
+	}
+	s.stderrf("%d shown. SQS says that %s holds about %d, and %d more that somebody has received.", len(entries), q.Name(), state.Visible, state.Hidden)
+	return nil
+}
+
+func dash(text string) string {
+	if text == "" {
+		return "-"
+	}
+	return text
+}

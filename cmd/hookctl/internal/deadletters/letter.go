@@ -1,0 +1,109 @@
+package deadletters
+
+import (
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/sqs/types"
+
+	"github.com/onepagecrm/nylas-webhooks/notification"
+)
+
+// Letter is one message on the dead-letter queue.
+type Letter struct {
+	MessageID string
+	// Body is the message's text as it is on the queue; [Letter.Notification] reads it.
+	Body string
+	// Attributes are the message attributes' string values by name.
+	Attributes map[string]string
+	GroupID    string
+	// SentAt is when the message was first sent; its retention counts from there.
+	SentAt time.Time
+	// Receives is how often it was received, on both queues together.
+	Receives int
+
+	handle string
+	all    map[string]types.MessageAttributeValue
+	trace  string // AWS X-Ray's header
+}
+
+func read(m types.Message) Letter {
+	l := Letter{
+		MessageID: aws.ToString(m.MessageId), Body: aws.ToString(m.Body), Attributes: map[string]string{},
+		GroupID: m.Attributes[string(types.MessageSystemAttributeNameMessageGroupId)],
+		handle:  aws.ToString(m.ReceiptHandle), all: m.MessageAttributes,
+		trace: m.Attributes[string(types.MessageSystemAttributeNameAWSTraceHeader)],
+	}
+	for name, value := range m.MessageAttributes {
+		l.Attributes[name] = aws.ToString(value.StringValue)
+	}
+	// Both are always there, as they were asked for.
+	if ms, err := strconv.ParseInt(m.Attributes[string(types.MessageSystemAttributeNameSentTimestamp)], 10, 64); err == nil {
+		l.SentAt = time.UnixMilli(ms).UTC()
+	}
+	l.Receives, _ = strconv.Atoi(m.Attributes[string(types.MessageSystemAttributeNameApproximateReceiveCount)])
+	return l
+}
+
+// Type is the notification's type, "" for a message that says none.
+func (l Letter) Type() string { return l.Attributes[notification.AttrType] }
+
+// GrantID is the notification's grant.
+func (l Letter) GrantID() string { return l.Attributes[notification.AttrGrantID] }
+
+// ID is the notification's id.
+func (l Letter) ID() string { return l.Attributes[notification.AttrNotificationID] }
+
+// Notification decodes the message; the errors are those of [notification.Decode].
+func (l Letter) Notification() (notification.Notification, error) {
+	return notification.Decode(l.Body, l.Attributes)
+}
+
+// size is what counts against SQS's limit.
+func (l Letter) size() int {
+	size := len(l.Body)
+	for name, a := range l.all {
+		size += len(name) + len(aws.ToString(a.DataType)) + len(aws.ToString(a.StringValue)) + len(a.BinaryValue)
+	}
+	return size
+}
+
+// copy is the letter as a message to send: body, all attributes and group as they are.
+func (l Letter) copy(id string) types.SendMessageBatchRequestEntry {
+	e := types.SendMessageBatchRequestEntry{Id: &id, MessageBody: &l.Body}
+	if len(l.all) > 0 {
+		e.MessageAttributes = map[string]types.MessageAttributeValue{}
+		for name, a := range l.all {
+			e.MessageAttributes[name] = types.MessageAttributeValue{DataType: a.DataType, StringValue: a.StringValue, BinaryValue: a.BinaryValue}
+		}
+	}
+	if l.GroupID != "" {
+		e.MessageGroupId = &l.GroupID
+	}
+	if l.trace != "" {
+		e.MessageSystemAttributes = map[string]types.MessageSystemAttributeValue{
+			string(types.MessageSystemAttributeNameForSendsAWSTraceHeader): {DataType: aws.String("String"), StringValue: &l.trace},
+		}
+	}
+	return e
+}
+
+// Filter selects letters; its zero value selects all.
+type Filter struct {
+	// Type selects a notification type and those that Nylas makes of it by suffixes:
+	// message.created also is message.created.truncated, and message is both.
+	Type    string
+	GrantID string
+	// SentBefore and SentAfter bound SentAt.
+	SentBefore, SentAfter time.Time
+}
+
+// Match tells whether the filter selects l.
+func (f Filter) Match(l Letter) bool {
+	return (f.Type == "" || l.Type() == f.Type || strings.HasPrefix(l.Type(), f.Type+".")) &&
+		(f.GrantID == "" || l.GrantID() == f.GrantID) &&
+		(f.SentBefore.IsZero() || l.SentAt.Before(f.SentBefore)) &&
+		(f.SentAfter.IsZero() || l.SentAt.After(f.SentAfter))
+}

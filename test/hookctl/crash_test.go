@@ -1,0 +1,178 @@
+package hookctl
+
+import (
+	"bytes"
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"net/http/httputil"
+	"net/url"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/iam"
+	"github.com/aws/aws-sdk-go-v2/service/sqs"
+
+	"github.com/onepagecrm/nylas-webhooks/notification"
+)
+
+var visibility = regexp.MustCompile(`"VisibilityTimeout":\d+`)
+
+// between stands between hookctl and the engine. An action that is in hold does not
+// get through; held says that one has come.
+func between(t *testing.T, hold string) (address string, held chan string) {
+	t.Helper()
+	engine, err := url.Parse(os.Getenv("AWS_ENDPOINT_URL"))
+	must(t, err)
+	held = make(chan string)
+	over := make(chan struct{})
+	proxy := &httputil.ReverseProxy{Rewrite: func(r *httputil.ProxyRequest) { r.SetURL(engine) }}
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		_, action, _ := strings.Cut(r.Header.Get("X-Amz-Target"), ".")
+		switch action {
+		case hold:
+			select {
+			case held <- action:
+			case <-over:
+			}
+			<-over
+			return
+		case "ReceiveMessage":
+			// A hold of seconds instead of minutes, so that the test sees its end.
+			body, err := io.ReadAll(r.Body)
+			if err != nil {
+				t.Error(err)
+			}
+			body = visibility.ReplaceAll(body, []byte(`"VisibilityTimeout":3`))
+			r.Body, r.ContentLength = io.NopCloser(bytes.NewReader(body)), int64(len(body))
+		}
+		proxy.ServeHTTP(w, r)
+	}))
+	t.Cleanup(func() {
+		close(over)
+		server.Close()
+	})
+	return server.URL, held
+}
+
+// TestRedriveKilled kills hookctl (kill -9) where it hurts most: when the queue has the
+// messages and the dead-letter queue has them still, and before the queue has them.
+func TestRedriveKilled(t *testing.T) {
+	const n = 25
+	for _, test := range []struct {
+		at         string
+		duplicates int
+	}{{"DeleteMessageBatch", 10}, {"SendMessageBatch", 0}} {
+		t.Run(test.at, func(t *testing.T) {
+			var names []string
+			for range n {
+				names = append(names, "message_created")
+			}
+			dead(t, names...)
+			address, held := between(t, test.at)
+			cmd := exec.CommandContext(t.Context(), stage.Program, "dlq", "redrive", "--stage", "local", "--one-by-one")
+			cmd.Env = append(append([]string{}, stage.Env...), "AWS_ENDPOINT_URL="+address)
+			must(t, cmd.Start())
+			select {
+			case <-held:
+			case <-time.After(30 * time.Second):
+				t.Fatalf("no %s within 30 s", test.at)
+			}
+			must(t, cmd.Process.Kill())
+			_ = cmd.Wait() // killed
+			untilVisible(t, n)
+
+			hookctl(t, 0, "dlq", "redrive", "--stage", "local", "--one-by-one")
+			messages, err := stage.Drain(t.Context(), stage.Queue())
+			must(t, err)
+			ids := map[string]int{}
+			for _, m := range messages {
+				ids[aws.ToString(m.MessageAttributes[notification.AttrNotificationID].StringValue)]++
+			}
+			for i := range n {
+				if id := fmt.Sprintf("message_created-%06d", i); ids[id] == 0 {
+					t.Errorf("%s is lost", id)
+				}
+			}
+			if got := len(messages) - n; got != test.duplicates {
+				t.Errorf("%d duplicates, want %d, those of one batch", got, test.duplicates)
+			}
+			counts(t, 0, 0)
+		})
+	}
+}
+
+// untilVisible waits until what the killed hookctl held has come back.
+func untilVisible(t *testing.T, n int) {
+	t.Helper()
+	for deadline := time.Now().Add(30 * time.Second); ; time.Sleep(50 * time.Millisecond) {
+		visible, _, err := stage.Counts(t.Context(), stage.DeadLetters())
+		must(t, err)
+		if visible == n {
+			return
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("%d of %d came back within 30 s", visible, n)
+		}
+	}
+}
+
+func TestSentences(t *testing.T) {
+	must(t, stage.Empty(t.Context()))
+	client := iam.NewFromConfig(stage.AWS)
+	_, err := client.CreateUser(t.Context(), &iam.CreateUserInput{UserName: aws.String("reader")})
+	must(t, err)
+	_, err = client.PutUserPolicy(t.Context(), &iam.PutUserPolicyInput{UserName: aws.String("reader"), PolicyName: aws.String("find"), PolicyDocument: aws.String(
+		`{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"cloudformation:Describe*","Resource":"*"}]}`)})
+	must(t, err)
+	key, err := client.CreateAccessKey(t.Context(), &iam.CreateAccessKeyInput{UserName: aws.String("reader")})
+	must(t, err)
+	reader := []string{"AWS_ACCESS_KEY_ID=" + *key.AccessKey.AccessKeyId, "AWS_SECRET_ACCESS_KEY=" + *key.AccessKey.SecretAccessKey}
+	for _, test := range []struct {
+		args   string
+		env    []string
+		code   int
+		stderr string
+	}{
+		{"dlq ls --stage nowhere", nil, 3, `stage "nowhere" is not deployed`},
+		{"dlq ls", nil, 2, "--stage is missing"},
+		{"dlq ls --stage local", reader, 3, "lack a permission"},
+		{"dlq redrive --stage local", reader, 3, "lack a permission"},
+		{"dlq purge --stage local --yes-purge x", reader, 3, "lack a permission"},
+		{"dlq export --stage local --file x", reader, 3, "lack a permission"},
+		{"send --stage local message_created", reader, 3, "lack a permission"},
+		{"dlq ls --stage local", []string{"AWS_ACCESS_KEY_ID=nobody"}, 3, "does not know these credentials"},
+		{"dlq ls --stage local", []string{"AWS_ACCESS_KEY_ID=", "AWS_SECRET_ACCESS_KEY="}, 3, "no AWS credentials"},
+		{"dlq ls --stage local", []string{"AWS_ENDPOINT_URL=http://127.0.0.1:1"}, 3, "nothing answers"},
+		{"dlq redrive --stage local --older-than soon", nil, 2, "90m, 12h or 3d"},
+		{"dlq redrive --stage local --rate 0", nil, 2, "--rate is a number from 1"},
+		{"dlq export --stage local", nil, 2, "--file is missing"},
+		{"dlq nonsense", nil, 2, "unknown command"},
+	} {
+		_, stderr := hookctlWith(t, test.code, "", test.env, strings.Fields(test.args)...)
+		if !strings.Contains(stderr, test.stderr) {
+			t.Errorf("hookctl %s does not say %q:\n%s", test.args, test.stderr, stderr)
+		}
+	}
+	counts(t, 0, 0)
+}
+
+// TestZVanishedQueue comes last: it deletes a queue of the stage.
+func TestZVanishedQueue(t *testing.T) {
+	url := stage.DeadLetters()
+	_, err := sqs.NewFromConfig(stage.AWS).DeleteQueue(t.Context(), &sqs.DeleteQueueInput{QueueUrl: &url})
+	must(t, err)
+	for _, args := range []string{"ls", "redrive", "show x", "purge --yes-purge " + filepath.Base(url), "export --file " + filepath.Join(t.TempDir(), "x")} {
+		_, stderr := hookctl(t, 3, append([]string{"dlq"}, append(strings.Fields(args), "--stage", "local")...)...)
+		if !strings.Contains(stderr, "is gone") {
+			t.Errorf("dlq %s does not say that the queue is gone: %s", args, stderr)
+		}
+	}
+}

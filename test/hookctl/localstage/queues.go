@@ -1,0 +1,140 @@
+package localstage
+
+import (
+	"cmp"
+	"context"
+	"encoding/json"
+	"fmt"
+	"strconv"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/sqs"
+	"github.com/aws/aws-sdk-go-v2/service/sqs/types"
+
+	"github.com/onepagecrm/nylas-webhooks/notification"
+	"github.com/onepagecrm/nylas-webhooks/notification/samples"
+)
+
+// Queue is the URL of the queue that the consumer reads.
+func (s *Stage) Queue() string { return s.Outputs["QueueUrl"] }
+
+// DeadLetters is the dead-letter queue's URL.
+func (s *Stage) DeadLetters() string { return s.Outputs["DeadLetterQueueUrl"] }
+
+// Send puts samples by name on the queue, as the receiver would, the i-th of them
+// under the id <name>-<i, six digits>.
+func (s *Stage) Send(ctx context.Context, names ...string) error {
+	client := sqs.NewFromConfig(s.AWS)
+	for i, name := range names {
+		sample, err := samples.Get(name)
+		if err != nil {
+			return err
+		}
+		wire, err := Wire(sample, fmt.Sprintf("%s-%06d", name, i))
+		if err != nil {
+			return err
+		}
+		in := sqs.SendMessageInput{QueueUrl: aws.String(s.Queue()), MessageBody: &wire.Body, MessageAttributes: map[string]types.MessageAttributeValue{}}
+		for name, a := range wire.Attributes {
+			in.MessageAttributes[name] = types.MessageAttributeValue{DataType: aws.String(a.DataType), StringValue: aws.String(a.Value)}
+		}
+		if wire.GroupID != "" {
+			in.MessageGroupId = &wire.GroupID
+		}
+		if _, err := client.SendMessage(ctx, &in); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Wire is sample as the receiver writes it, under another id.
+func Wire(sample samples.Sample, id string) (notification.Wire, error) {
+	var e struct {
+		Type string `json:"type"`
+		Data struct {
+			GrantID string `json:"grant_id"`
+			Object  struct {
+				GrantID string `json:"grant_id"`
+			} `json:"object"`
+		} `json:"data"`
+	}
+	if err := json.Unmarshal(sample.Body, &e); err != nil {
+		return notification.Wire{}, err
+	}
+	signature, err := notification.ParseSignature(sample.Signature)
+	if err != nil {
+		return notification.Wire{}, err
+	}
+	return notification.Notification{
+		Body: sample.Body, ID: id, Type: e.Type, GrantID: cmp.Or(e.Data.GrantID, e.Data.Object.GrantID), Attempt: 1,
+		ReceivedAt: time.Now(), Signature: signature, RequestID: "request-" + id,
+	}.Encode()
+}
+
+// Kill makes dead letters of all that is on the queue, the way a failing consumer
+// does: by receiving and not deleting.
+func (s *Stage) Kill(ctx context.Context) error {
+	client := sqs.NewFromConfig(s.AWS)
+	for {
+		answer, err := client.ReceiveMessage(ctx, &sqs.ReceiveMessageInput{QueueUrl: aws.String(s.Queue()), MaxNumberOfMessages: 10})
+		if err != nil || len(answer.Messages) == 0 {
+			return err
+		}
+		var entries []types.ChangeMessageVisibilityBatchRequestEntry
+		for i, m := range answer.Messages {
+			entries = append(entries, types.ChangeMessageVisibilityBatchRequestEntry{Id: aws.String(strconv.Itoa(i)), ReceiptHandle: m.ReceiptHandle})
+		}
+		// The SDK leaves a visibility timeout of 0 out of a receive.
+		if _, err := client.ChangeMessageVisibilityBatch(ctx, &sqs.ChangeMessageVisibilityBatchInput{QueueUrl: aws.String(s.Queue()), Entries: entries}); err != nil {
+			return err
+		}
+	}
+}
+
+// Counts says how many messages a queue has, visible and hidden.
+func (s *Stage) Counts(ctx context.Context, url string) (visible, hidden int, err error) {
+	answer, err := sqs.NewFromConfig(s.AWS).GetQueueAttributes(ctx, &sqs.GetQueueAttributesInput{
+		QueueUrl: &url, AttributeNames: []types.QueueAttributeName{types.QueueAttributeNameAll},
+	})
+	if err != nil {
+		return 0, 0, err
+	}
+	if visible, err = strconv.Atoi(answer.Attributes["ApproximateNumberOfMessages"]); err != nil {
+		return 0, 0, err
+	}
+	hidden, err = strconv.Atoi(answer.Attributes["ApproximateNumberOfMessagesNotVisible"])
+	return visible, hidden, err
+}
+
+// Drain takes everything off a queue and returns it.
+func (s *Stage) Drain(ctx context.Context, url string) ([]types.Message, error) {
+	client := sqs.NewFromConfig(s.AWS)
+	var all []types.Message
+	for {
+		answer, err := client.ReceiveMessage(ctx, &sqs.ReceiveMessageInput{
+			QueueUrl: &url, MaxNumberOfMessages: 10, MessageAttributeNames: []string{"All"},
+			MessageSystemAttributeNames: []types.MessageSystemAttributeName{types.MessageSystemAttributeNameAll},
+		})
+		if err != nil || len(answer.Messages) == 0 {
+			return all, err
+		}
+		for _, m := range answer.Messages {
+			if _, err := client.DeleteMessage(ctx, &sqs.DeleteMessageInput{QueueUrl: &url, ReceiptHandle: m.ReceiptHandle}); err != nil {
+				return all, err
+			}
+		}
+		all = append(all, answer.Messages...)
+	}
+}
+
+// Empty drains both queues, so that a test finds what it put there.
+func (s *Stage) Empty(ctx context.Context) error {
+	for _, url := range []string{s.Queue(), s.DeadLetters()} {
+		if _, err := sqs.NewFromConfig(s.AWS).PurgeQueue(ctx, &sqs.PurgeQueueInput{QueueUrl: &url}); err != nil {
+			return err
+		}
+	}
+	return nil
+}

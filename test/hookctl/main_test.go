@@ -1,0 +1,69 @@
+package hookctl
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"os"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/onepagecrm/nylas-webhooks/test/hookctl/localstage"
+)
+
+// stage is the deployed stage that every test uses, one after the other.
+var stage *localstage.Stage
+
+func TestMain(m *testing.M) { os.Exit(run(m)) }
+
+func run(m *testing.M) (code int) {
+	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Minute) // 20 s; compiling on an empty cache takes the rest
+	defer cancel()
+	var err error
+	stage, err = localstage.Start(ctx, "test-hookctl")
+	defer func() {
+		if err := stage.Stop(); err != nil {
+			fmt.Fprintln(os.Stderr, "test/hookctl:", err)
+			code = 1
+		}
+	}()
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "test/hookctl:", err)
+		return 1
+	}
+	return m.Run()
+}
+
+// hookctl runs the program and fails the test for another exit code.
+func hookctl(t *testing.T, code int, args ...string) (stdout, stderr string) {
+	t.Helper()
+	return hookctlWith(t, code, "", nil, args...)
+}
+
+func hookctlWith(t *testing.T, code int, stdin string, env []string, args ...string) (stdout, stderr string) {
+	t.Helper()
+	got, stdout, stderr, err := stage.Hookctl(t.Context(), stdin, env, args...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got != code {
+		t.Fatalf("hookctl %s: exit code %d, want %d\n%s%s", strings.Join(args, " "), got, code, stdout, stderr)
+	}
+	return stdout, stderr
+}
+
+func parse[T any](t *testing.T, text string) (value T) {
+	t.Helper()
+	if err := json.Unmarshal([]byte(text), &value); err != nil {
+		t.Fatalf("standard output is not the JSON that was expected: %v\n%s", err, text)
+	}
+	return value
+}
+
+func must(t *testing.T, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}

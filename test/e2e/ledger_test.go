@@ -46,10 +46,11 @@ func (l *ledger) lost() int {
 // settle empties the queue and returns what is wrong over the whole suite. What waits
 // in the bucket is safe, too.
 func (s *system) settle(ctx context.Context) []string {
+	var problems []string
 	for {
 		n, err := s.drain(ctx)
 		if err != nil {
-			return []string{err.Error()}
+			problems = append(problems, err.Error())
 		}
 		if n == 0 {
 			break
@@ -57,15 +58,15 @@ func (s *system) settle(ctx context.Context) []string {
 	}
 	spilled, err := s.spilled(ctx)
 	if err != nil {
-		return []string{err.Error()}
+		problems = append(problems, err.Error())
 	}
 	for _, n := range spilled {
 		s.ledger.arrive(n.Body)
 	}
 	if lost := s.ledger.lost(); lost > 0 {
-		return []string{fmt.Sprintf("%d notifications were answered 200 and are neither on the queue nor in the bucket", lost)}
+		problems = append(problems, fmt.Sprintf("%d notifications were answered 200 and are neither on the queue nor in the bucket", lost))
 	}
-	return nil
+	return problems
 }
 
 // The check at the end of the suite would see something.

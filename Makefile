@@ -16,6 +16,7 @@ export CDK_DISABLE_CLI_TELEMETRY := true # bootstrap runs where cdk.json, which 
 NODE   := tools/node_modules/.package-lock.json
 ENGINE := .local/venv/engine/.installed
 LINT   := .local/venv/lint/.installed
+SDKS   := test/nylas/node_modules/.package-lock.json .local/venv/nylas/.installed
 GOTOOL := go tool -modfile=tools/go.mod
 
 engine  := .local/venv/engine/bin/python tools/engine.py
@@ -55,7 +56,7 @@ stop: ## stop the local engine
 .PHONY: clean
 clean: ## stop the engine and remove all that make has made
 	@for record in $$(find .local -name engine.json 2>/dev/null); do $(engine) stop --state "$$(dirname "$$record")"; done
-	@rm -rf .local cdk.out bin tools/node_modules
+	@rm -rf .local cdk.out bin tools/node_modules test/nylas/node_modules
 
 ##@ Deploy it
 
@@ -85,10 +86,21 @@ stage: preflight
 ##@ Check it
 
 .PHONY: test
-test: ## all that CI checks: lint, unit, stack, e2e
-	@tools/test.sh lint unit stack e2e
+test: ## all that CI checks, the targets from here to e2e
+	@tools/test.sh lint unit stack faults nylas e2e
 
-# Packages with tests; those under test/ have targets of their own.
+.PHONY: lint
+lint: synth $(LINT) ## gofmt, go vet, golangci-lint, cfn-lint, actionlint, zizmor
+	@echo "golangci-lint (with gofmt and go vet; the first time it is compiled, 3 minutes on 2 cores)"
+	@$(GOTOOL) golangci-lint run
+	@echo "cfn-lint"
+	@.local/venv/lint/bin/cfn-lint cdk.out/*.template.json cdk.out/*/*.template.json
+	@echo "actionlint"
+	@go tool -modfile=tools/actionlint.mod actionlint
+	@echo "zizmor"
+	@.local/venv/lint/bin/zizmor --offline --quiet .github
+
+# Packages with tests; those under test/ have targets of their own, below.
 unit_packages = $$(go list -f '{{if or .TestGoFiles .XTestGoFiles}}{{.ImportPath}}{{end}}' ./... | grep -v /test/)
 # -p 2: two packages at once keep two cores busy and memory low.
 gotestsum = mkdir -p .local/test; $(GOTOOL) gotestsum --format $(1) --jsonfile .local/test/$@.json -- -p 2
@@ -102,9 +114,17 @@ unit: ## test the Go packages, with the race detector
 stack: $(NODE) ## test the CloudFormation templates
 	@$(call gotestsum,pkgname) -count=1 ./test/stack/...
 
+.PHONY: faults
+faults: preflight ## prove that no notification is lost when AWS fails, the short version
+	@$(call gotestsum,testname) ./test/faults/...
+
+.PHONY: nylas
+nylas: $(NODE) $(SDKS) ## run Nylas's own SDKs against the tests' stand-in of its API
+	@$(call gotestsum,pkgname) -count=1 ./test/nylas/...
+
 .PHONY: e2e
-e2e: $(NODE) $(ENGINE) ## test the deployed system on an engine of its own
-	@$(call gotestsum,testname) -count=1 -timeout 20m ./test/e2e/...
+e2e: $(NODE) $(ENGINE) ## test the deployed system, consumer and hookctl on engines of their own
+	@$(call gotestsum,testname) -p 1 -count=1 -timeout 20m ./test/e2e/... ./test/consumer/... ./test/hookctl/...
 
 .PHONY: snapshots
 snapshots: $(NODE) ## write the templates' snapshots anew, for review
@@ -112,23 +132,12 @@ snapshots: $(NODE) ## write the templates' snapshots anew, for review
 	@UPDATE_SNAPSHOTS=1 go test -count=1 ./test/stack/...
 	@git --no-pager diff --stat -- test/stack
 
-.PHONY: lint
-lint: synth $(LINT) ## gofmt, go vet, golangci-lint, cfn-lint, actionlint, zizmor
-	@echo "golangci-lint (with gofmt and go vet; the first time it is compiled, 3 minutes on 2 cores)"
-	@$(GOTOOL) golangci-lint run
-	@echo "cfn-lint"
-	@.local/venv/lint/bin/cfn-lint cdk.out/*.template.json cdk.out/*/*.template.json
-	@echo "actionlint"
-	@go tool -modfile=tools/actionlint.mod actionlint
-	@echo "zizmor"
-	@.local/venv/lint/bin/zizmor --offline --quiet .github
-
 .PHONY: vulncheck
-vulncheck: ## look up known vulnerabilities of the Go dependencies
+vulncheck: preflight ## look up known vulnerabilities of the Go dependencies
 	@tools/vulncheck.sh
 
 .PHONY: fmt
-fmt: ## format the Go code
+fmt: preflight ## format the Go code
 	@go fmt ./...
 
 # The tools. preflight says what is missing on the machine before anything is installed.
@@ -137,13 +146,13 @@ fmt: ## format the Go code
 preflight:
 	@tools/preflight.sh
 
-$(NODE): tools/package-lock.json | preflight
-	@echo "tools: installing the CDK CLI and Node (tools/package-lock.json)"
-	@npm ci --prefix tools --ignore-scripts --no-audit --no-fund --no-update-notifier --loglevel error >/dev/null
+%/node_modules/.package-lock.json: %/package-lock.json | preflight
+	@echo "tools: installing $<"
+	@npm ci --prefix $* --ignore-scripts --no-audit --no-fund --no-update-notifier --loglevel error >/dev/null
 	@touch $@
 
-$(ENGINE) $(LINT): .local/venv/%/.installed: tools/requirements-%.txt | preflight
-	@echo "tools: installing $* (tools/requirements-$*.txt)"
+.local/venv/%/.installed: tools/requirements-%.txt | preflight
+	@echo "tools: installing $<"
 	@rm -rf $(@D)
 	@python3 -m venv $(@D)
 	@$(@D)/bin/pip install --quiet --disable-pip-version-check --no-input --require-hashes --only-binary :all: -r $<

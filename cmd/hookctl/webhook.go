@@ -61,7 +61,7 @@ func (n nylasFlags) nylas(ctx context.Context, s streams) (*nylasapi.Client, err
 	switch {
 	case known:
 	case n.region != "":
-		return nil, usagef("Nylas has no region %q. Give --nylas-region us or eu", n.region) //nolint:staticcheck // Nylas is a name
+		return nil, usagef("Nylas has no region %q. Give --nylas-region us or eu", n.region)
 	case os.Getenv("NYLAS_API_URI") != "":
 		base = os.Getenv("NYLAS_API_URI")
 	default:

@@ -122,7 +122,7 @@ func (status webhookStatus) print(s streams) error {
 	row("triggers", strings.Join(hook.TriggerTypes, ", "))
 	row("description", hook.Description)
 	row("notified", strings.Join(hook.NotificationEmails, ", "))
-	row("created", unix(hook.CreatedAt))
+	row("created", unixTime(hook.CreatedAt))
 	if err := table.Flush(); err != nil {
 		return err
 	}
@@ -132,7 +132,7 @@ func (status webhookStatus) print(s streams) error {
 	return nil
 }
 
-func unix(seconds int64) string {
+func unixTime(seconds int64) string {
 	if seconds == 0 {
 		return ""
 	}

@@ -242,7 +242,7 @@ func (a *API) challenge(w http.ResponseWriter, r *http.Request, address string) 
 		refuse(w, http.StatusBadRequest, "70005", "unable.verify.webhook_url : no answer")
 		return false
 	}
-	defer resp.Body.Close() //nolint:errcheck // a test's stand-in
+	defer resp.Body.Close()
 	body, err := io.ReadAll(io.LimitReader(resp.Body, 10_000))
 	switch {
 	case resp.StatusCode != http.StatusOK:

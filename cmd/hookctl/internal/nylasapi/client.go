@@ -173,7 +173,7 @@ func (c *Client) once(ctx context.Context, r request, body []byte, answer any) e
 	if err != nil {
 		return fmt.Errorf("%s gives no answer. Check the network (HTTPS_PROXY, NYLAS_API_URI). %w", c.base, err)
 	}
-	defer resp.Body.Close() //nolint:errcheck // it was read, or it is of no use
+	defer resp.Body.Close()
 	text, err := io.ReadAll(io.LimitReader(resp.Body, maxAnswer))
 	if err != nil {
 		return fmt.Errorf("read the answer of %s: %w", c.base, err)

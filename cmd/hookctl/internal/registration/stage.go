@@ -100,7 +100,7 @@ func (s Stage) store(ctx context.Context, value, again string) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), storeTime)
 	defer cancel()
 	if _, err := s.Secrets.Set(ctx, value); err != nil {
-		return fmt.Errorf("Nylas signs with a new secret, which is not stored. Until one is, its deliveries are answered 503, and it repeats them for 10 to 20 minutes. Run this now, it gets another secret: %s. %w", again, err) //nolint:staticcheck // Nylas is a name
+		return fmt.Errorf("Nylas signs with a new secret, which is not stored. Until one is, its deliveries are answered 503, and it repeats them for 10 to 20 minutes. Run this now, it gets another secret: %s. %w", again, err)
 	}
 	return nil
 }

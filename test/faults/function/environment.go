@@ -25,6 +25,7 @@ var (
 // environment is one execution environment: a process and its Runtime API.
 type environment struct {
 	name     string
+	version  int // of the function's configuration
 	function *Function
 	process  *exec.Cmd
 	server   *http.Server
@@ -58,7 +59,7 @@ func (f *Function) start(name string) (*environment, error) {
 		return nil, err
 	}
 	e := &environment{
-		name: name, function: f, output: &lines{name: name, to: f.config.Log},
+		name: name, version: f.version, function: f, output: &lines{name: name, to: f.config.Log},
 		next: make(chan *event), asked: make(chan struct{}), ended: make(chan struct{}),
 	}
 	e.server = &http.Server{Handler: e.api(), ReadHeaderTimeout: time.Minute}

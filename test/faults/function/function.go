@@ -65,6 +65,7 @@ type Function struct {
 	singleUse bool
 	dataLimit int // MiB; 0: none
 	variables map[string]string
+	version   int // of the configuration
 	closed    bool
 	ended     sync.WaitGroup
 }
@@ -145,7 +146,7 @@ func (f *Function) release(e *environment, err error) {
 	}
 	switch {
 	case e.hasEnded():
-	case f.singleUse:
+	case f.singleUse, e.version != f.version:
 		e.kill()
 	default:
 		f.idle = append(f.idle, e)
@@ -182,21 +183,36 @@ func (f *Function) SetSingleUse(on bool) {
 	f.singleUse = on
 }
 
-// SetDataLimit bounds the data of processes started from now on, in MiB, so that they
-// end when they need more; 0 is no bound.
+// SetConcurrency changes how many events run at once.
+func (f *Function) SetConcurrency(n int) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.config.Concurrency = n
+}
+
+// SetDataLimit bounds the data of processes, in MiB, so that they end when they need
+// more; 0 is no bound.
 func (f *Function) SetDataLimit(megabytes int) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.dataLimit = megabytes
+	f.deploy()
 }
 
-// SetVariable changes the environment of processes started from now on, as an update
-// of the function's configuration does.
+// SetVariable changes the environment of processes.
 func (f *Function) SetVariable(name, value string) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.variables = maps.Clone(f.variables)
 	f.variables[name] = value
+	f.deploy()
+}
+
+// deploy lets every event from now on run in an environment with the configuration of
+// now. As on AWS, what is under way ends with the old one.
+func (f *Function) deploy() {
+	f.version++
+	f.killIdle()
 }
 
 // Kill ends an environment's process at once, without a chance to finish anything.
@@ -231,10 +247,14 @@ func (f *Function) KillOne(random *rand.Rand) bool {
 }
 
 // KillIdle ends every environment that has nothing to do, as Lambda does when it wants
-// the room, and after a deployment.
+// the room.
 func (f *Function) KillIdle() {
 	f.mu.Lock()
 	defer f.mu.Unlock()
+	f.killIdle()
+}
+
+func (f *Function) killIdle() {
 	for _, e := range f.idle {
 		e.kill()
 	}

@@ -85,7 +85,6 @@ func TestEnvironmentsAreReused(t *testing.T) {
 			t.Errorf("answered %s", got)
 		}
 	}
-	f.KillIdle()
 	f.SetVariable("PLACE", "there")
 	if got := invoke(t, f, "hello"); got != `"hello by ENV000002 in there, 0"` {
 		t.Errorf("after the kill: %s", got)
@@ -118,7 +117,6 @@ func TestFunctionErrors(t *testing.T) {
 	if _, err := f.Invoke(make([]byte, 6<<20+1)); !errors.Is(err, ErrTooLarge) {
 		t.Errorf("too large: %v", err)
 	}
-	f.KillIdle()
 	f.SetVariable("CRASH", "1")
 	if _, err := f.Invoke([]byte(`"hello"`)); !errors.Is(err, errEnded) {
 		t.Errorf("crash while starting: %v", err)
@@ -170,7 +168,6 @@ func TestMemory(t *testing.T) {
 			t.Errorf("memory %+v of a process that holds 32 MiB", m)
 		}
 	}
-	f.KillIdle()
 	f.SetDataLimit(4 << 10)
 	invoke(t, f, "hello")
 	if _, err := f.Invoke([]byte(`"reserve"`)); !errors.Is(err, errEnded) {

@@ -21,8 +21,7 @@ type Notification struct {
 	Key string
 	// Kind is the body's.
 	Kind Kind
-	// Forged tells that it is not from Nylas: it is signed with a secret that is not
-	// the webhook's.
+	// Forged tells that it is not from Nylas; each is forged in one of several ways.
 	Forged bool
 
 	subject, address, text string // canaries
@@ -111,6 +110,16 @@ var MessageCreated = Kind{Name: "message.created", typ: "message.created", body:
 	return n.envelope(attempt, n.message(n.subject, n.html(2000)))
 }}
 
+// Overflowing is too large for SQS, even compressed.
+var Overflowing = Kind{Name: "1 MiB of noise", typ: "message.created", body: func(n Notification, attempt int) []byte {
+	return n.envelope(attempt, n.message(n.subject, n.text+n.noise(1<<20)))
+}}
+
+// Largest is about what Lambda takes: 6 MiB with the event around it, as base64.
+var Largest = Kind{Name: "4 MB of noise", typ: "message.created", body: func(n Notification, attempt int) []byte {
+	return n.envelope(attempt, n.message(n.subject, n.text+n.noise(4_000_000)))
+}}
+
 // Usual are bodies as Nylas sends them all day.
 var Usual = []Kind{EventUpdated, MessageCreated}
 
@@ -157,10 +166,6 @@ var Odd = []Kind{
 	{Name: "900 kB with U+FFFE", typ: "message.created", body: func(n Notification, attempt int) []byte {
 		return n.envelope(attempt, n.message(n.subject+"\ufffe", n.html(900_000)))
 	}},
-	{Name: "1 MiB of noise", typ: "message.created", body: func(n Notification, attempt int) []byte {
-		return n.envelope(attempt, n.message(n.subject, n.text+n.noise(1<<20)))
-	}},
-	{Name: "4 MB of noise", typ: "message.created", body: func(n Notification, attempt int) []byte {
-		return n.envelope(attempt, n.message(n.subject, n.text+n.noise(4_000_000)))
-	}},
+	Overflowing,
+	Largest,
 }

@@ -51,8 +51,9 @@ type Sender struct {
 	Compression float64
 	// Observe gets every attempt when it is over. It may be called concurrently.
 	Observe func(Attempt)
-	// Header is sent with every attempt.
-	Header http.Header
+	// Hold, where it is set, returns when an attempt of that number may be sent. So a
+	// test decides by an event, not by a clock, what falls into an outage.
+	Hold func(ctx context.Context, number int)
 
 	mu      sync.Mutex
 	secret  string
@@ -84,30 +85,37 @@ func (s *Sender) Failing() []time.Time {
 }
 
 // Deliver tries until the notification is delivered or the sender gives up; ctx ends
-// it earlier.
-func (s *Sender) Deliver(ctx context.Context, n Notification) {
+// it earlier. tried, where it is not nil, is called when the first attempt is over.
+func (s *Sender) Deliver(ctx context.Context, n Notification, tried func()) {
 	random := rand.New(rand.NewPCG(n.seed, 1)) //nolint:gosec // jitter
 	span := time.Duration(float64(minSpan+time.Duration(random.Int64N(int64(maxSpan-minSpan)))) / s.Compression)
 	first := s.key()
 	for number := 1; number <= attempts; number++ {
+		if s.Hold != nil {
+			s.Hold(ctx, number)
+		}
 		key := s.key()
 		// Whether a retry that is already queued is signed again after a rotation, Nylas
 		// does not say; half of them are not.
 		if n.seed%4 < 2 {
 			key = first
 		}
-		if n.Forged {
-			key = "forged " + key
-		}
 		a := Attempt{Notification: n, Number: number, Body: n.Body(number)}
-		a.Signature = notification.Sign(key, a.Body).String()
+		if n.Forged {
+			a.Signature = forge(n.seed, key, a.Body)
+		} else {
+			a.Signature = notification.Sign(key, a.Body).String()
+		}
 		a.Sent = time.Now()
 		var wait time.Duration
 		a.Status, wait, a.Err = s.post(ctx, a)
 		a.Done = time.Now()
-		a.Last = !retried[a.Status] || number == attempts
+		a.Last = !retried[a.Status] || number == attempts || n.Forged // who forges keeps no rules
 		s.count(a)
 		s.Observe(a)
+		if number == 1 && tried != nil {
+			tried()
+		}
 		if a.Last {
 			return
 		}
@@ -138,11 +146,10 @@ func (s *Sender) post(ctx context.Context, a Attempt) (status int, wait time.Dur
 		return 0, 0, err
 	}
 	request.GetBody = nil // the client may not send it again by itself
-	for name, values := range s.Header {
-		request.Header[name] = values
-	}
 	request.Header.Set("Content-Type", "application/json")
-	request.Header.Set(notification.SignatureHeader, a.Signature)
+	if a.Signature != "" {
+		request.Header.Set(notification.SignatureHeader, a.Signature)
+	}
 	response, err := s.Client.Do(request)
 	if err != nil {
 		return 0, 0, fmt.Errorf("no answer: %w", err)
@@ -157,6 +164,24 @@ func (s *Sender) post(ctx context.Context, a Attempt) (status int, wait time.Dur
 		}
 	}
 	return response.StatusCode, wait, nil
+}
+
+// forge returns a signature of somebody who does not know the key.
+func forge(seed uint64, key string, body []byte) string {
+	switch seed % 6 {
+	case 0:
+		return notification.Sign("guess", body).String()
+	case 1:
+		return notification.Sign(key, append([]byte("x"), body...)).String() // of other bytes
+	case 2:
+		return notification.Sign("", body).String() // an empty secret never verifies
+	case 3:
+		return notification.Sign(notification.MockSecret, body).String() // anybody can
+	case 4:
+		return notification.Sign(key, body).String()[:63] // cut
+	default:
+		return ""
+	}
 }
 
 // count keeps the window by which Nylas marks a webhook as failing.

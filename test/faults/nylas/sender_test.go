@@ -68,7 +68,7 @@ func TestAttempts(t *testing.T) {
 		{[]int{0, 200}, "0"}, // no answer
 	} {
 		s, all := webhook(t, nil, test.answers...)
-		s.Deliver(t.Context(), New(MessageCreated, "grant"))
+		s.Deliver(t.Context(), New(MessageCreated, "grant"), nil)
 		var got []string
 		for _, a := range all() {
 			got = append(got, fmt.Sprint(a.Status))
@@ -81,7 +81,7 @@ func TestAttempts(t *testing.T) {
 
 func TestRetryIsAnotherRequest(t *testing.T) {
 	s, all := webhook(t, nil, 503, 200)
-	s.Deliver(t.Context(), New(MessageCreated, "grant"))
+	s.Deliver(t.Context(), New(MessageCreated, "grant"), nil)
 	a, b := all()[0], all()[1]
 	if bytes.Equal(a.Body, b.Body) || a.Signature == b.Signature || !bytes.Contains(b.Body, []byte(`"webhook_delivery_attempt":2`)) {
 		t.Errorf("second attempt: %s", b.Body)
@@ -94,14 +94,14 @@ func TestRetryIsAnotherRequest(t *testing.T) {
 func TestRetryAfter(t *testing.T) {
 	// An hour by 60,000 is 60 ms, ten times longer than the wait without it.
 	s, all := webhook(t, http.Header{"Retry-After": {"3600"}}, 429, 200)
-	s.Deliver(t.Context(), New(MessageCreated, "grant"))
+	s.Deliver(t.Context(), New(MessageCreated, "grant"), nil)
 	if wait := all()[1].Sent.Sub(all()[0].Done); wait < 60*time.Millisecond {
 		t.Errorf("tried again after %v", wait)
 	}
 	s, all = webhook(t, http.Header{"Retry-After": {"3600"}}, 503, 200)
 	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond) // it is not honoured here
 	defer cancel()
-	s.Deliver(ctx, New(MessageCreated, "grant"))
+	s.Deliver(ctx, New(MessageCreated, "grant"), nil)
 	if len(all()) != 2 {
 		t.Errorf("%d attempts with Retry-After on 503", len(all()))
 	}
@@ -109,11 +109,25 @@ func TestRetryAfter(t *testing.T) {
 
 func TestForged(t *testing.T) {
 	s, all := webhook(t, nil, 200)
-	n := New(MessageCreated, "grant")
-	n.Forged = true
-	s.Deliver(t.Context(), n)
-	if all()[0].Status != 401 {
-		t.Errorf("a forged notification was answered %d", all()[0].Status)
+	for seed := range uint64(6) {
+		n := New(MessageCreated, "grant")
+		n.Forged, n.seed = true, seed
+		s.Deliver(t.Context(), n, nil)
+	}
+	for i, a := range all() {
+		if a.Status != 401 {
+			t.Errorf("forgery %d was answered %d", i, a.Status)
+		}
+	}
+}
+
+func TestHold(t *testing.T) {
+	s, all := webhook(t, nil, 503, 503, 200)
+	var held []int
+	s.Hold = func(_ context.Context, number int) { held = append(held, number) }
+	s.Deliver(t.Context(), New(MessageCreated, "grant"), nil)
+	if fmt.Sprint(held) != "[1 2 3]" || len(all()) != 3 {
+		t.Errorf("held %v of %d attempts", held, len(all()))
 	}
 }
 

@@ -1,0 +1,69 @@
+package faults
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"strings"
+)
+
+// buildFlags are those of the deployment, infra/webhooks/build.go; a test compares them.
+var buildFlags = []string{
+	"-tags", "lambda.norpc", "-trimpath", "-buildvcs=false", "-ldflags", "-s -w -buildid=",
+}
+
+// Root returns the module's directory.
+func Root(ctx context.Context) (string, error) {
+	out, err := exec.CommandContext(ctx, "go", "list", "-m", "-f", "{{.Dir}}").Output()
+	if err != nil {
+		return "", fmt.Errorf("find the module (run this inside it): %w", err)
+	}
+	return strings.TrimSpace(string(out)), nil
+}
+
+// Build compiles the receiver as it is deployed, but for this machine, into dir and
+// returns the program's path. overlay replaces source files, by path from root; nil
+// builds what is there.
+func Build(ctx context.Context, root, dir string, overlay map[string][]byte) (string, error) {
+	program := filepath.Join(dir, "bootstrap")
+	args := append([]string{"build", "-o", program}, buildFlags...)
+	if len(overlay) > 0 {
+		list, err := writeOverlay(root, dir, overlay)
+		if err != nil {
+			return "", err
+		}
+		args = append(args, "-overlay", list)
+	}
+	build := exec.CommandContext(ctx, "go", append(args, "./lambda/receiver")...)
+	build.Dir = root
+	build.Env = append(os.Environ(), "CGO_ENABLED=0", "GOFLAGS=", "GOOS="+runtime.GOOS, "GOARCH="+runtime.GOARCH)
+	if out, err := build.CombinedOutput(); err != nil {
+		return "", fmt.Errorf("build the receiver: %w\n%s", err, out)
+	}
+	return program, nil
+}
+
+// writeOverlay writes what go build's -overlay reads.
+func writeOverlay(root, dir string, overlay map[string][]byte) (string, error) {
+	replace := make(map[string]string)
+	for name, source := range overlay {
+		file := filepath.Join(dir, strings.ReplaceAll(name, "/", "_"))
+		if err := os.WriteFile(file, source, 0o600); err != nil {
+			return "", fmt.Errorf("write overlay: %w", err)
+		}
+		replace[filepath.Join(root, name)] = file
+	}
+	text, err := json.Marshal(map[string]any{"Replace": replace})
+	if err != nil {
+		return "", fmt.Errorf("write overlay: %w", err)
+	}
+	list := filepath.Join(dir, "overlay.json")
+	if err := os.WriteFile(list, text, 0o600); err != nil {
+		return "", fmt.Errorf("write overlay: %w", err)
+	}
+	return list, nil
+}

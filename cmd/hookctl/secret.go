@@ -10,6 +10,7 @@ import (
 
 	"github.com/onepagecrm/nylas-webhooks/cmd/hookctl/internal/deployment"
 	"github.com/onepagecrm/nylas-webhooks/cmd/hookctl/internal/secret"
+	"github.com/onepagecrm/nylas-webhooks/lambda/contract"
 )
 
 func newSecret(s streams) *cobra.Command {
@@ -118,7 +119,7 @@ func describe(d deployment.Deployment, stored secret.Stored, now time.Time) secr
 		status.Problem = "The current version verifies nothing: " + current.Unusable + ". " + set
 	}
 	if stored.Previous.ID != "" {
-		until := stored.Current.Created.Add(secret.PreviousLifetime).UTC()
+		until := stored.Current.Created.Add(contract.PreviousSecretLifetime).UTC()
 		add(stored.Previous, "AWSPREVIOUS", &until)
 	}
 	if stored.Interrupted() {
@@ -134,7 +135,7 @@ func (status secretStatus) print(s streams) error {
 		table := tabwriter.NewWriter(s.out, 0, 0, 2, ' ', 0)
 		fmt.Fprintln(table, "  LABEL\tVERSION\tCREATED\tAGE\tVERIFIES")
 		for _, v := range status.Versions {
-			fmt.Fprintf(table, "  %s\t%s\t%s\t%s\t%s\n", v.Label, v.ID, v.Created.Format(time.RFC3339), twoUnits(v.AgeSeconds), v.verifies())
+			fmt.Fprintf(table, "  %s\t%s\t%s\t%s\t%s\n", v.Label, v.ID, v.Created.Format(time.RFC3339), short(time.Duration(v.AgeSeconds)*time.Second), v.verifies())
 		}
 		if err := table.Flush(); err != nil {
 			return err
@@ -156,20 +157,5 @@ func (v secretVersion) verifies() string {
 		return "until " + v.Until.Format(time.RFC3339)
 	default:
 		return "no, since " + v.Until.Format(time.RFC3339)
-	}
-}
-
-// twoUnits is a time in its two largest units: "3d4h", "1h5m", "12s".
-func twoUnits(seconds int) string {
-	d, h, m, s := seconds/86400, seconds/3600%24, seconds/60%60, seconds%60
-	switch {
-	case d > 0:
-		return fmt.Sprintf("%dd%dh", d, h)
-	case h > 0:
-		return fmt.Sprintf("%dh%dm", h, m)
-	case m > 0:
-		return fmt.Sprintf("%dm%ds", m, s)
-	default:
-		return fmt.Sprintf("%ds", max(s, 0)) // clocks differ
 	}
 }

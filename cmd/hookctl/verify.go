@@ -12,12 +12,9 @@ import (
 
 	"github.com/onepagecrm/nylas-webhooks/cmd/hookctl/internal/deployment"
 	"github.com/onepagecrm/nylas-webhooks/cmd/hookctl/internal/suspects"
+	"github.com/onepagecrm/nylas-webhooks/lambda/contract"
 	"github.com/onepagecrm/nylas-webhooks/notification"
 )
-
-// previousGrace is how long after a rotation the receiver still takes the previous
-// secret. Nylas's last retry comes within 20 minutes.
-const previousGrace = time.Hour
 
 type verifyOptions struct {
 	target
@@ -143,7 +140,7 @@ func (o verifyOptions) keys(ctx context.Context, s streams) ([]key, error) {
 	}
 	return []key{
 		{name: "current", value: stored.Current.Value},
-		{name: "previous", value: stored.Previous.Value, expired: time.Since(stored.Current.Created) > previousGrace},
+		{name: "previous", value: stored.Previous.Value, expired: time.Since(stored.Current.Created) > contract.PreviousSecretLifetime},
 	}, nil
 }
 

@@ -81,7 +81,7 @@ func runWebhookList(ctx context.Context, s streams, o webhookListOptions) error 
 	table := tabwriter.NewWriter(s.out, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(table, "ID\tSTATUS\tTRIGGERS\tSTAGE\tURL")
 	for _, one := range listed {
-		fmt.Fprintf(table, "%s\t%s\t%d\t%s\t%s\n", one.ID, one.Status, len(one.TriggerTypes), dashIfEmpty(one.Stage), one.URL)
+		fmt.Fprintf(table, "%s\t%s\t%d\t%s\t%s\n", one.ID, one.Status, len(one.TriggerTypes), dash(one.Stage), one.URL)
 	}
 	return table.Flush()
 }
@@ -115,7 +115,7 @@ The exit code is 0 when all is as it should be, else 1.
 func (status webhookStatus) print(s streams) error {
 	hook := status.Webhook
 	table := tabwriter.NewWriter(s.out, 0, 0, 2, ' ', 0)
-	row := func(name, value string) { fmt.Fprintf(table, "%s\t%s\n", name, dashIfEmpty(value)) }
+	row := func(name, value string) { fmt.Fprintf(table, "%s\t%s\n", name, dash(value)) }
 	row("webhook", hook.ID)
 	row("url", hook.URL)
 	row("status", hook.Status)
@@ -137,11 +137,4 @@ func unixTime(seconds int64) string {
 		return ""
 	}
 	return time.Unix(seconds, 0).UTC().Format(time.RFC3339)
-}
-
-func dashIfEmpty(value string) string {
-	if value == "" {
-		return "-"
-	}
-	return value
 }

@@ -20,6 +20,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
 	"github.com/aws/aws-sdk-go-v2/service/secretsmanager/types"
 
+	"github.com/onepagecrm/nylas-webhooks/lambda/contract"
 	"github.com/onepagecrm/nylas-webhooks/notification"
 )
 
@@ -34,9 +35,6 @@ const (
 	// tries, so that both fit.
 	timeout    = 1500 * time.Millisecond
 	tryTimeout = 700 * time.Millisecond
-	// previousLifetime: how long AWSPREVIOUS still verifies after AWSCURRENT was
-	// created. Nylas's last retry comes within 20 minutes; a key that leaked dies.
-	previousLifetime = 60 * time.Minute
 )
 
 // ErrNotStored: the secret has no usable value yet: none at all, an empty one, or
@@ -138,7 +136,7 @@ func (s *Store) load(ctx context.Context) error {
 		return fmt.Errorf("read secret: %w", err)
 	}
 	var previous string
-	until := created.Add(previousLifetime)
+	until := created.Add(contract.PreviousSecretLifetime)
 	if s.now().Before(until) {
 		if previous, _, err = s.get(ctx, "AWSPREVIOUS"); err != nil && !errors.Is(err, ErrNotStored) {
 			return fmt.Errorf("read previous secret: %w", err)

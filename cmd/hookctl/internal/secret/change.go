@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
+
+	"github.com/onepagecrm/nylas-webhooks/lambda/contract"
 )
 
 // Result is what a change did.
@@ -86,7 +88,7 @@ func (s Store) Correct(ctx context.Context, value string) (Result, error) {
 			return "", err
 		}
 		if err := s.remove(ctx, labelPrevious, mistake.ID); err != nil {
-			return "", fmt.Errorf("the right value is stored, but the mistyped one may verify for another %s. Take it out: hookctl secret revoke-previous. %w", PreviousLifetime, err)
+			return "", fmt.Errorf("the right value is stored, but the mistyped one may verify for another %s. Take it out: hookctl secret revoke-previous. %w", contract.PreviousSecretLifetime, err)
 		}
 		return Corrected, nil
 	}

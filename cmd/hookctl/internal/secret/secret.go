@@ -19,6 +19,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
 	"github.com/aws/aws-sdk-go-v2/service/secretsmanager/types"
 
+	"github.com/onepagecrm/nylas-webhooks/lambda/contract"
 	"github.com/onepagecrm/nylas-webhooks/notification"
 )
 
@@ -42,10 +43,6 @@ type Store struct {
 	Name string // or ARN
 }
 
-// PreviousLifetime is how long the receiver lets the previous version verify after
-// the current one was created (lambda/internal/secretstore).
-const PreviousLifetime = 60 * time.Minute
-
 // Version is one stored value.
 type Version struct {
 	ID      string // Secrets Manager's; also an empty value has one
@@ -67,7 +64,7 @@ func (s Stored) PreviousUntil() time.Time {
 	if s.Previous.Value == "" {
 		return time.Time{}
 	}
-	return s.Current.Created.Add(PreviousLifetime)
+	return s.Current.Created.Add(contract.PreviousSecretLifetime)
 }
 
 // Interrupted tells that a [Store.Correct] ended between its two steps: the older

@@ -1,0 +1,161 @@
+package faults
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/onepagecrm/nylas-webhooks/test/faults/function"
+	"github.com/onepagecrm/nylas-webhooks/test/faults/nylas"
+	"github.com/onepagecrm/nylas-webhooks/test/faults/standin"
+)
+
+// Section is a part of the proof, and of its report.
+type Section struct {
+	Name      string
+	Scenarios []Scenario
+	// Parallel is how many of them run at once.
+	Parallel int
+}
+
+// Proof returns everything there is to show but the soak.
+func Proof() []Section {
+	return []Section{
+		{"Load", []Scenario{
+			burst(20_000, 64),
+			noisy(2_000),
+			blackHole(200, 20*time.Second),
+			flood(500, 5_000, 250),
+			killedAtRandom(1_000),
+			coldStarts(1_000),
+		}, 1},
+		{"Outages, secret, clock and memory", []Scenario{
+			everyBody(), everyBodySpilled(), longOutage(), everythingDown(), beyondThrottle(20),
+			secretStoredLate(), secretDeleted(), rotated(0), rotated(30 * time.Minute), rotated(-30 * time.Minute),
+			clockOff(time.Hour), clockOff(-time.Hour), memoryFull(96), largestBodies(40),
+		}, 3},
+		{"Faults, each alone", alone(), 4},
+		{"Faults in pairs", pairs(), 4},
+	}
+}
+
+func alone() []Scenario {
+	var all []Scenario
+	for _, f := range Faults() {
+		all = append(all, withFaults(f))
+	}
+	return all
+}
+
+func pairs() []Scenario {
+	var all []Scenario
+	faults := Faults()
+	for i, f := range faults {
+		for _, g := range faults[i+1:] {
+			all = append(all, withFaults(f, g))
+		}
+	}
+	return all
+}
+
+// soakFaults are what one of twenty calls of each service meets in the soak.
+func soakFaults() (sqs, s3, secrets []standin.Fault) {
+	sqs = []standin.Fault{
+		standin.Refuse(standin.SQSThrottled), standin.Refuse(standin.SQSUnavailable), standin.Refuse(standin.SQSInternal),
+		standin.Refuse(standin.SQSKeyThrottled), standin.BlackHole(), standin.Late(500 * time.Millisecond), standin.DoneLate(tooLate),
+		standin.Cut(), standin.ResetBefore(), standin.ResetAfter(), standin.NotAWS(), standin.WrongSum(),
+	}
+	s3 = []standin.Fault{standin.Refuse(standin.S3SlowDown), standin.Refuse(standin.S3Internal), standin.ResetAfter(), standin.BlackHole()}
+	secrets = []standin.Fault{standin.Refuse(standin.SecretsInternal), standin.Refuse(standin.SecretsThrottled), standin.ResetBefore(), standin.BlackHole()}
+	return sqs, s3, secrets
+}
+
+// Sample is how much memory the processes held at a time.
+type Sample struct {
+	At time.Time
+	function.Memory
+}
+
+// Soak delivers at a steady rate a second for so long, while 5 % of the calls of every
+// service meet a random fault and one process a second is killed. samples are added to
+// while it runs.
+func Soak(rate float64, d time.Duration, samples *[]Sample) Scenario {
+	return Scenario{
+		Name: fmt.Sprintf("soak: %.0f/s for %v, 5 %% faults, a kill a second", rate, d),
+		Rate: rate, Kinds: nylas.Usual, Compression: 60, // 10 to 20 minutes are 10 to 20 s
+		NoOutage: true, Plot: true, Crashes: true, GivesUp: true, // who is hit three times in a row
+		Start: func(s *System) {
+			s.registered()
+			sqs, s3, secrets := soakFaults()
+			s.AWS.SQS.Faults.Set(1, 0.05, sqs...)
+			s.AWS.S3.Faults.Set(2, 0.05, s3...)
+			s.AWS.Secrets.Faults.Set(3, 0.05, secrets...)
+		},
+		During: func(ctx context.Context, s *System) error {
+			random := seeded(4)
+			tick := time.NewTicker(time.Second)
+			defer tick.Stop()
+			for end := time.After(d); ; {
+				select {
+				case now := <-tick.C:
+					s.Function.KillOne(random)
+					*samples = append(*samples, Sample{now, s.Function.Memory()})
+				case <-end:
+					return nil
+				case <-ctx.Done():
+					return ctx.Err()
+				}
+			}
+		},
+		Check: func(_ *Result, s *System) []string { return memoryGrew(*samples, s.stack.Memory) },
+	}
+}
+
+// memoryGrew compares a process's average in the last third with that in the second; the
+// first is warming up. limit is the function's size in MiB.
+func memoryGrew(samples []Sample, limit int) []string {
+	third := len(samples) / 3
+	if third == 0 || samples[0].Processes == 0 {
+		return nil // no /proc here, or too short to say
+	}
+	before, after := average(samples[third:2*third]), average(samples[2*third:])
+	var wrong []string
+	if after > before*1.1 { // what is left of garbage collection's swing
+		wrong = append(wrong, fmt.Sprintf("a process held %.1f MB on average in the second third and %.1f in the last", before/1e6, after/1e6))
+	}
+	for _, s := range samples {
+		if s.Peak > limit<<20 {
+			return append(wrong, fmt.Sprintf("a process held %d MB, the function has %d", s.Peak>>20, limit))
+		}
+	}
+	return wrong
+}
+
+// average is the bytes of one process.
+func average(samples []Sample) float64 {
+	bytes, processes := 0, 0
+	for _, s := range samples {
+		bytes, processes = bytes+s.Resident, processes+s.Processes
+	}
+	return float64(bytes) / float64(max(1, processes))
+}
+
+// Calibrate returns how many notifications a second this machine holds: what sixteen
+// connections get through in three seconds.
+func Calibrate(ctx context.Context, program string, stack Stack) (float64, error) {
+	const d = 3 * time.Second
+	r, err := Run(ctx, program, stack, Scenario{
+		Name: "calibrate", NoOutage: true,
+		During: func(ctx context.Context, _ *System) error {
+			select {
+			case <-time.After(d):
+			case <-ctx.Done():
+			}
+			return nil
+		},
+	})
+	if err != nil {
+		return 0, err
+	}
+	return float64(r.Account.Sent) / d.Seconds(), nil
+}

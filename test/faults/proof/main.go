@@ -1,0 +1,154 @@
+// Command proof runs everything that package faults can show, a soak included, and
+// writes a report with plots. It exits with 1 when a single notification was lost, a
+// forged one let in, or anything else was found.
+//
+//	go run ./test/faults/proof
+//
+// The whole takes about half an hour on two cores.
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"regexp"
+	"runtime"
+	"sync"
+	"time"
+
+	"github.com/onepagecrm/nylas-webhooks/test/faults"
+)
+
+// share of the rate that the machine holds at its busiest: a soak is steady, and what
+// plays Nylas and AWS needs the same two cores.
+const share = 0.5
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
+	defer stop()
+	out := flag.String("out", filepath.Join(".local", "faults"), "where the report is written")
+	soak := flag.Duration("soak", 10*time.Minute, "how long the soak lasts; 0 leaves it out")
+	only := flag.String("only", "", "run only scenarios whose name matches this expression")
+	flag.Parse()
+	if err := run(ctx, *out, *soak, *only); err != nil {
+		fmt.Fprintln(os.Stderr, "proof:", err)
+		os.Exit(1)
+	}
+}
+
+func run(ctx context.Context, out string, soak time.Duration, only string) error {
+	match, err := regexp.Compile(only)
+	if err != nil {
+		return fmt.Errorf("-only: %w", err)
+	}
+	dir, err := os.MkdirTemp("", "faults-")
+	if err != nil {
+		return err
+	}
+	defer os.RemoveAll(dir)
+	root, err := faults.Root(ctx)
+	if err != nil {
+		return err
+	}
+	stack, err := faults.ReadStack(root)
+	if err != nil {
+		return err
+	}
+	program, err := faults.Build(ctx, root, dir, nil)
+	if err != nil {
+		return err
+	}
+	began := time.Now()
+	var outcomes []faults.Outcome
+	for _, section := range faults.Proof() {
+		section.Scenarios = matching(section.Scenarios, match)
+		if len(section.Scenarios) == 0 {
+			continue
+		}
+		results, err := runAll(ctx, program, stack, section)
+		if err != nil {
+			return err
+		}
+		outcomes = append(outcomes, faults.Outcome{Section: section, Results: results})
+	}
+	var samples []faults.Sample
+	if soak > 0 {
+		held, err := faults.Calibrate(ctx, program, stack)
+		if err != nil {
+			return err
+		}
+		fmt.Printf("this machine holds %.0f notifications/s; the soak takes %.0f\n", held, held*share)
+		section := faults.Section{Name: "Soak", Scenarios: []faults.Scenario{faults.Soak(held*share, soak, &samples)}, Parallel: 1}
+		results, err := runAll(ctx, program, stack, section)
+		if err != nil {
+			return err
+		}
+		outcomes = append(outcomes, faults.Outcome{Section: section, Results: results})
+	}
+	machine := fmt.Sprintf("%s/%s, %d cores, %v", runtime.GOOS, runtime.GOARCH, runtime.NumCPU(), time.Since(began).Round(time.Second))
+	if err := faults.WriteReport(out, began, machine, outcomes, samples); err != nil {
+		return err
+	}
+	fmt.Println("report:", filepath.Join(out, "report.md"))
+	return verdict(outcomes)
+}
+
+func matching(scenarios []faults.Scenario, match *regexp.Regexp) []faults.Scenario {
+	var kept []faults.Scenario
+	for _, sc := range scenarios {
+		if match.MatchString(sc.Name) {
+			kept = append(kept, sc)
+		}
+	}
+	return kept
+}
+
+// runAll runs a section's scenarios and says how each went.
+func runAll(ctx context.Context, program string, stack faults.Stack, section faults.Section) ([]faults.Result, error) {
+	fmt.Printf("\n== %s: %d\n", section.Name, len(section.Scenarios))
+	results := make([]faults.Result, len(section.Scenarios))
+	failures := make([]error, len(section.Scenarios))
+	var all sync.WaitGroup
+	free := make(chan struct{}, section.Parallel)
+	for i, sc := range section.Scenarios {
+		free <- struct{}{}
+		all.Go(func() {
+			defer func() { <-free }()
+			r, err := faults.Run(ctx, program, stack, sc)
+			results[i], failures[i] = r, err
+			word := "ok   "
+			if err != nil || len(r.Wrong) > 0 {
+				word = "WRONG"
+			}
+			fmt.Printf("%s %6.1fs  sent %d, refused %d, delivered %d, spilled %d, duplicated %d, given up %d, lost %d  %s\n", word, r.Took.Seconds(),
+				r.Account.Sent, r.Account.Refused, r.Account.Delivered, r.Account.Spilled, r.Account.Duplicated, r.Account.GivenUp, r.Account.Lost, sc.Name)
+			for i, w := range r.Wrong {
+				if i == 5 { // the report has all
+					break
+				}
+				fmt.Println("     ", w)
+			}
+		})
+	}
+	all.Wait()
+	return results, errors.Join(failures...)
+}
+
+func verdict(outcomes []faults.Outcome) error {
+	wrong := 0
+	for _, o := range outcomes {
+		for _, r := range o.Results {
+			if len(r.Wrong) > 0 {
+				wrong++
+			}
+		}
+	}
+	if wrong > 0 {
+		return fmt.Errorf("%d runs have a finding; the report says which", wrong)
+	}
+	return nil
+}

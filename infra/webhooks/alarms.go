@@ -15,6 +15,7 @@ import (
 	"github.com/aws/aws-cdk-go/awscdk/v2/awssnssubscriptions"
 	"github.com/aws/jsii-runtime-go"
 
+	"github.com/onepagecrm/nylas-webhooks/infra/findings"
 	"github.com/onepagecrm/nylas-webhooks/infra/stages"
 )
 
@@ -110,6 +111,9 @@ func newTopic(stack awscdk.Stack, id string, recipients stages.Recipients, key a
 		MasterKey:   master,
 		EnforceSSL:  jsii.Bool(true),
 	})
+	if key == nil {
+		findings.Accept(topic, "not encrypted rather than under AWS's key: alarms say nothing of anybody's mail", "CKV_AWS_26")
+	}
 	// A topic with a policy has no default one, so CloudWatch has to be named.
 	topic.AddToResourcePolicy(awsiam.NewPolicyStatement(&awsiam.PolicyStatementProps{
 		Sid:        jsii.String("AlarmsOfThisStack"),

@@ -8,6 +8,7 @@ import (
 	"github.com/aws/aws-cdk-go/awscdk/v2/awskms"
 	"github.com/aws/jsii-runtime-go"
 
+	"github.com/onepagecrm/nylas-webhooks/infra/findings"
 	"github.com/onepagecrm/nylas-webhooks/infra/stages"
 	"github.com/onepagecrm/nylas-webhooks/lambda/contract"
 )
@@ -33,8 +34,10 @@ func newOperatorPolicy(stack awscdk.Stack, stage stages.Stage, queues queues, bu
 		// Decrypt for what is received, both for what is sent.
 		statements = append(statements, allow("ReadAndEncryptNotifications", nil, key.KeyArn(), "kms:Decrypt", "kms:GenerateDataKey"))
 	}
-	return awsiam.NewManagedPolicy(stack, jsii.String("OperatorPolicy"), &awsiam.ManagedPolicyProps{
+	policy := awsiam.NewManagedPolicy(stack, jsii.String("OperatorPolicy"), &awsiam.ManagedPolicyProps{
 		Description: jsii.String("What putting notifications of " + StackName(stage) + " back takes"),
 		Statements:  &statements,
 	})
+	findings.Accept(policy, prefixIsTheBorder, bucket.anyObject(contract.SpillPrefix))
+	return policy
 }

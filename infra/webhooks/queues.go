@@ -7,7 +7,9 @@ import (
 	"github.com/aws/aws-cdk-go/awscdk/v2/awssqs"
 	"github.com/aws/jsii-runtime-go"
 
+	"github.com/onepagecrm/nylas-webhooks/infra/findings"
 	"github.com/onepagecrm/nylas-webhooks/infra/stages"
+	"github.com/onepagecrm/nylas-webhooks/lambda/contract"
 )
 
 const (
@@ -67,6 +69,12 @@ func newQueues(stack awscdk.Stack, stage stages.Stage, bucket bucket, key awskms
 		RemovalPolicy:       removalPolicy(stage),
 		DeadLetterQueue:     &awssqs.DeadLetterQueue{Queue: deadLetters, MaxReceiveCount: jsii.Number(maxReceiveCount)},
 	})
+	findings.Accept(deadLetters, "it is the dead-letter queue", "Serverless-SQSRedrivePolicy", "ES6000")
+	if key == nil {
+		for _, q := range []awssqs.Queue{queue, deadLetters} {
+			findings.Accept(q, "encrypted by SQS; a key of its own is for the stages with people's mail", "CKV_AWS_27")
+		}
+	}
 	if consumers := consumerPrincipals(stage); consumers != nil {
 		queue.AddToResourcePolicy(awsiam.NewPolicyStatement(&awsiam.PolicyStatementProps{
 			Sid:        jsii.String("ConsumersRead"),
@@ -98,10 +106,12 @@ func newConsumerPolicy(stack awscdk.Stack, stage stages.Stage, queue awssqs.Queu
 			Resources: &[]*string{key.KeyArn()},
 		}))
 	}
-	return awsiam.NewManagedPolicy(stack, jsii.String("ConsumerPolicy"), &awsiam.ManagedPolicyProps{
+	policy := awsiam.NewManagedPolicy(stack, jsii.String("ConsumerPolicy"), &awsiam.ManagedPolicyProps{
 		Description: jsii.String("What reading the queue of " + StackName(stage) + " needs"),
 		Statements:  &statements,
 	})
+	findings.Accept(policy, prefixIsTheBorder, bucket.anyObject(contract.OverflowPrefix))
+	return policy
 }
 
 // consumerPrincipals returns the stage's consumers outside this account, nil if it

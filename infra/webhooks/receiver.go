@@ -9,6 +9,7 @@ import (
 	"github.com/aws/aws-cdk-go/awscdk/v2/awssecretsmanager"
 	"github.com/aws/jsii-runtime-go"
 
+	"github.com/onepagecrm/nylas-webhooks/infra/findings"
 	"github.com/onepagecrm/nylas-webhooks/infra/stages"
 	"github.com/onepagecrm/nylas-webhooks/lambda/contract"
 )
@@ -22,6 +23,8 @@ const (
 	receiverTimeout = 8
 	// aliasName is what the gateway calls. Rolling back is pointing it at an older version.
 	aliasName = "live"
+	// noTracing is why a stage without tracing is no finding.
+	noTracing = "this stage is for the local engine, which has no X-Ray"
 )
 
 type receiver struct {
@@ -63,12 +66,31 @@ func newReceiver(stack awscdk.Stack, stage stages.Stage, builder *Builder, queue
 			RemovalPolicy: awscdk.RemovalPolicy_RETAIN, // the alias can be pointed back at it
 		},
 	})
+	acceptFunction(stage, function)
 	alias := awslambda.NewAlias(stack, jsii.String("Live"), &awslambda.AliasProps{
 		AliasName:   jsii.String(aliasName),
 		Description: jsii.String("What API Gateway calls"),
 		Version:     function.CurrentVersion(),
 	})
 	return receiver{function: function, alias: alias, logs: logs}, nil
+}
+
+func acceptFunction(stage stages.Stage, function awslambda.Function) {
+	findings.Accept(function, "Lambda's own dead letters are of asynchronous calls; the gateway calls synchronously, and the sender's retry is the retry",
+		"Serverless-LambdaDLQ", "CKV_AWS_116")
+	findings.Accept(function, "it reaches AWS's public endpoints, over TLS and by IAM; a VPC would add what can fail and protect nothing",
+		"CKV_AWS_117", "CT.LAMBDA.PR.3")
+	findings.Accept(function, "its variables are two ARNs, a URL and a name; on the day the stack's key fails it must still start",
+		"CKV_AWS_173")
+	findings.Accept(function, "not so: LoggingConfig names a log group with a retention", "WS1004")
+	findings.Accept(function, "the CDK writes the dependency on the role beside the reference that already makes it", "W3005")
+	if stage.ReservedConcurrency == 0 {
+		findings.Accept(function, "the gateway's throttle is the limit; what is reserved here is taken from the account's other functions, so a stage says it",
+			"CKV_AWS_115")
+	}
+	if !stage.Tracing {
+		findings.Accept(function, noTracing, "Serverless-LambdaTracing", "WS1000")
+	}
 }
 
 // newReceiverRole returns the role without a way to add to it: what the function may
@@ -98,6 +120,10 @@ func newReceiverRole(stack awscdk.Stack, stage stages.Stage, logs awslogs.LogGro
 		Description: jsii.String("What the receiver of " + StackName(stage) + " needs"),
 		Statements:  &statements,
 	})
+	findings.Accept(policy, prefixIsTheBorder, bucket.anyObject(contract.SpillPrefix), bucket.anyObject(contract.OverflowPrefix))
+	if stage.Tracing {
+		findings.Accept(policy, "the two actions of X-Ray know no resource", "AwsSolutions-IAM5[Resource::*]")
+	}
 	role := awsiam.NewRole(stack, jsii.String("ReceiverRole"), &awsiam.RoleProps{
 		Description:     jsii.String("The receiver of " + StackName(stage)),
 		AssumedBy:       awsiam.NewServicePrincipal(jsii.String("lambda.amazonaws.com"), nil),
@@ -108,6 +134,11 @@ func newReceiverRole(stack awscdk.Stack, stage stages.Stage, logs awslogs.LogGro
 
 func newLogGroup(stack awscdk.Stack, stage stages.Stage, id string) awslogs.LogGroup {
 	group := awslogs.NewLogGroup(stack, &id, &awslogs.LogGroupProps{RemovalPolicy: removalPolicy(stage)})
+	findings.Accept(group, "encrypted by CloudWatch; a line holds no body, address or secret, and must be written on the day the stack's key fails",
+		"CKV_AWS_158", "CT.CLOUDWATCH.PR.3")
+	if stage.LogDays < 365 {
+		findings.Accept(group, "data minimisation: the lines hold grant ids", "CT.CLOUDWATCH.PR.2")
+	}
 	// By number, which the L2's enumeration of periods would only spell out.
 	group.Node().DefaultChild().(awslogs.CfnLogGroup).SetRetentionInDays(jsii.Number(stage.LogDays))
 	return group

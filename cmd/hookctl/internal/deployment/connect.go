@@ -11,13 +11,15 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/config"
 	"github.com/aws/smithy-go"
+	"github.com/aws/smithy-go/logging"
 )
 
 // Connect reads the usual AWS settings (environment, profile, role) and makes sure
 // that there are a region and credentials, so that their absence is told once and
 // before anything is done. Its errors are sentences.
 func Connect(ctx context.Context) (aws.Config, error) {
-	cfg, err := config.LoadDefaultConfig(ctx)
+	// What the SDK logs is about its connections; whoever reads errors here has no use for it.
+	cfg, err := config.LoadDefaultConfig(ctx, config.WithLogger(logging.Nop{}))
 	if err != nil {
 		return aws.Config{}, fmt.Errorf("read the AWS settings: %w", err)
 	}

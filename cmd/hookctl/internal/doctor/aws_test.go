@@ -1,0 +1,109 @@
+package doctor
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/cloudwatch"
+	cwtypes "github.com/aws/aws-sdk-go-v2/service/cloudwatch/types"
+	"github.com/aws/aws-sdk-go-v2/service/sns"
+	snstypes "github.com/aws/aws-sdk-go-v2/service/sns/types"
+	"github.com/aws/aws-sdk-go-v2/service/sqs"
+
+	"github.com/onepagecrm/nylas-webhooks/cmd/hookctl/internal/deployment"
+)
+
+type fakeAWS struct {
+	visible, hidden string
+	ages            []float64 // seconds, oldest first
+	alarms          []cwtypes.MetricAlarm
+	subscriptions   map[string][]string // ARNs by topic
+	err             error
+}
+
+func (f fakeAWS) GetQueueAttributes(context.Context, *sqs.GetQueueAttributesInput, ...func(*sqs.Options)) (*sqs.GetQueueAttributesOutput, error) {
+	return &sqs.GetQueueAttributesOutput{Attributes: map[string]string{
+		"ApproximateNumberOfMessages": f.visible, "ApproximateNumberOfMessagesNotVisible": f.hidden,
+	}}, f.err
+}
+
+func (f fakeAWS) GetMetricStatistics(_ context.Context, in *cloudwatch.GetMetricStatisticsInput, _ ...func(*cloudwatch.Options)) (*cloudwatch.GetMetricStatisticsOutput, error) {
+	if *in.Dimensions[0].Value != "queue" {
+		return nil, errors.New("another queue")
+	}
+	out := &cloudwatch.GetMetricStatisticsOutput{}
+	for i, age := range f.ages { // CloudWatch gives them in no order
+		at := time.Now().Add(time.Duration(i-len(f.ages)) * time.Minute)
+		out.Datapoints = append([]cwtypes.Datapoint{{Timestamp: &at, Maximum: &age}}, out.Datapoints...)
+	}
+	return out, nil
+}
+
+func (f fakeAWS) DescribeAlarms(context.Context, *cloudwatch.DescribeAlarmsInput, ...func(*cloudwatch.Options)) (*cloudwatch.DescribeAlarmsOutput, error) {
+	return &cloudwatch.DescribeAlarmsOutput{MetricAlarms: f.alarms}, f.err
+}
+
+func (f fakeAWS) ListSubscriptionsByTopic(_ context.Context, in *sns.ListSubscriptionsByTopicInput, _ ...func(*sns.Options)) (*sns.ListSubscriptionsByTopicOutput, error) {
+	out := &sns.ListSubscriptionsByTopicOutput{}
+	for _, arn := range f.subscriptions[*in.TopicArn] {
+		out.Subscriptions = append(out.Subscriptions, snstypes.Subscription{SubscriptionArn: &arn})
+	}
+	return out, nil
+}
+
+func TestChecksOfAWS(t *testing.T) {
+	d := deployment.Deployment{Stage: "prod", QueueURL: "https://sqs/1/queue", DeadLetterQueueURL: "https://sqs/1/dead"}
+	r := deployment.Resources{Pages: "pages", Tickets: "tickets"}
+	const arn, pending = "arn:aws:sns:x", "PendingConfirmation"
+	for _, test := range []struct {
+		name  string
+		check func(fakeAWS) Check
+		aws   fakeAWS
+		want  []string // state and part of what is said
+	}{
+		{"busy queue", queueCheck(d), fakeAWS{visible: "12", hidden: "3", ages: []float64{900, 4}}, []string{"ok About 12 notifications wait, 3 are", "ok The oldest notification has waited 4s"}},
+		{"deep queue", queueCheck(d), fakeAWS{visible: "20001", ages: []float64{4}}, []string{"finding About 20001", "ok The oldest"}},
+		{"old queue", queueCheck(d), fakeAWS{visible: "1", ages: []float64{4, 301}}, []string{"ok About 1", "finding The oldest notification has waited 5m1s"}},
+		{"unused queue", queueCheck(d), fakeAWS{}, []string{"ok About 0", "unchecked How long"}},
+		{"dead letters", func(f fakeAWS) Check { return DeadLetters(d, f) }, fakeAWS{visible: "1", hidden: "2"}, []string{"finding About 3"}},
+		{"no dead letters", func(f fakeAWS) Check { return DeadLetters(d, f) }, fakeAWS{visible: "0", hidden: "0"}, []string{"ok There are none"}},
+		{"queue not allowed", queueCheck(d), fakeAWS{err: errors.New("AccessDenied")}, []string{"failed ask for the state of queue queue: AccessDenied"}},
+		{"quiet alarms", alarmsCheck, fakeAWS{alarms: []cwtypes.MetricAlarm{{StateValue: cwtypes.StateValueOk}}}, []string{"ok None of 1"}},
+		{"loud alarm", alarmsCheck, fakeAWS{alarms: []cwtypes.MetricAlarm{{
+			AlarmName: aws.String("NylasWebhooks-prod-QueueAge"), StateValue: cwtypes.StateValueAlarm,
+			AlarmDescription: aws.String("[page] Old. Not: lost. First: look here Runbook: docs/runbook.md#queueage"),
+		}}}, []string{"finding QueueAge is in ALARM. [page] Old. See docs/runbook.md#queueage Next: look here"}},
+		{"silenced alarm", alarmsCheck, fakeAWS{alarms: []cwtypes.MetricAlarm{{AlarmName: aws.String("NylasWebhooks-prod-QueueAge"), ActionsEnabled: aws.Bool(false)}}}, []string{"finding QueueAge tells nobody"}},
+		{"no alarms", alarmsCheck, fakeAWS{}, []string{"finding The stage has no alarms"}},
+		{"everybody hears", topicsCheck("prod", r), fakeAWS{subscriptions: map[string][]string{"pages": {arn}, "tickets": {arn, arn}}}, []string{"ok 1 confirmed for pages", "ok 2 confirmed for tickets"}},
+		{"nobody hears", topicsCheck("prod", r), fakeAWS{subscriptions: map[string][]string{"tickets": {pending, arn}}}, []string{"finding Nobody hears of pages. Next: Name somebody", "finding 1 of 2 subscriptions to tickets"}},
+		{"nobody confirmed", topicsCheck("prod", r), fakeAWS{subscriptions: map[string][]string{"pages": {pending}, "tickets": {arn}}}, []string{"finding Nobody hears of pages: none of 1", "ok 1"}},
+		{"local", topicsCheck("local", r), fakeAWS{}, []string{"ok Nobody, as it should be"}},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			reports, err := Run(t.Context(), []Check{test.check(test.aws)}, func(err error) error { return err }, func(Report) {})
+			if err != nil || len(reports) != len(test.want) {
+				t.Fatalf("%v, %d reports, want %d: %+v", err, len(reports), len(test.want), reports)
+			}
+			for i, r := range reports {
+				if got := string(r.State) + " " + r.Says + " Next: " + r.Next; !strings.HasPrefix(got, test.want[i]) {
+					t.Errorf("report %d is %q, want %q", i, got, test.want[i])
+				}
+			}
+		})
+	}
+}
+
+func queueCheck(d deployment.Deployment) func(fakeAWS) Check {
+	return func(f fakeAWS) Check { return Queue(d, f, f) }
+}
+
+func alarmsCheck(f fakeAWS) Check { return Alarms("NylasWebhooks-prod-", f) }
+
+func topicsCheck(stage string, r deployment.Resources) func(fakeAWS) Check {
+	return func(f fakeAWS) Check { return Topics(stage, r, f) }
+}

@@ -26,7 +26,7 @@ func run(m *testing.M) int {
 		fmt.Fprintln(os.Stderr, err)
 		return 1
 	}
-	defer os.RemoveAll(dir)
+	defer func() { _ = os.RemoveAll(dir) }() // a rest in the temporary directory does not matter
 	root, err := Root(context.Background())
 	if err == nil {
 		program, err = Build(context.Background(), root, dir, nil)

@@ -37,7 +37,7 @@ type template struct {
 			ResponseType, StatusCode string
 			ResponseParameters       map[string]string
 			// AWS::ApiGateway::Method
-			HttpMethod  string //nolint:revive // CloudFormation's name
+			HttpMethod  string
 			Integration struct{ TimeoutInMillis int }
 			// AWS::ApiGateway::Stage
 			MethodSettings []struct{ ThrottlingRateLimit, ThrottlingBurstLimit int }

@@ -22,7 +22,7 @@ const (
 
 var (
 	// ErrThrottled: the function's concurrency is used up. Lambda answers 429.
-	ErrThrottled = errors.New("Rate Exceeded") //nolint:staticcheck // Lambda's words
+	ErrThrottled = errors.New("Rate Exceeded")
 	// ErrTooLarge: the event is beyond what Lambda takes. Lambda answers 413.
 	ErrTooLarge = errors.New("event is larger than Lambda takes")
 	// ErrFunction: the function gave no answer: it crashed, was killed, exceeded its

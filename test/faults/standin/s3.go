@@ -66,7 +66,7 @@ func (b *S3) refuse(w http.ResponseWriter, r Refusal) {
 	_, _ = io.WriteString(w, xml.Header) // whoever asked may be gone
 	_ = xml.NewEncoder(w).Encode(struct {
 		XMLName                          xml.Name `xml:"Error"`
-		Code, Message, RequestId, HostId string   //nolint:revive // S3's names
+		Code, Message, RequestId, HostId string
 	}{Code: r.Code, Message: r.Message, RequestId: newID(), HostId: newID()})
 }
 

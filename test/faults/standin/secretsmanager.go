@@ -83,7 +83,7 @@ func (s *SecretsManager) answer(w http.ResponseWriter, c *Call) {
 		s.refuse(w, Refusal{400, "UnknownOperationException", target})
 		return
 	}
-	var input struct{ SecretId, VersionStage string } //nolint:revive // the service's names
+	var input struct{ SecretId, VersionStage string }
 	if err := json.Unmarshal(c.body, &input); err != nil {
 		s.refuse(w, Refusal{400, "SerializationException", "the request is not JSON"})
 		return

@@ -96,10 +96,10 @@ type attributeValue struct {
 }
 
 type sendMessage struct {
-	QueueUrl          string //nolint:revive // SQS's name
+	QueueUrl          string
 	MessageBody       string
 	MessageAttributes map[string]attributeValue
-	MessageGroupId    string //nolint:revive // SQS's name
+	MessageGroupId    string
 	DelaySeconds      int
 }
 
@@ -215,7 +215,7 @@ func acceptable(text string) bool {
 func attributesText(attributes map[string]attributeValue) []byte {
 	var text []byte
 	add := func(part string) {
-		text = binary.BigEndian.AppendUint32(text, uint32(len(part))) //nolint:gosec // below the limits above
+		text = binary.BigEndian.AppendUint32(text, uint32(len(part)))
 		text = append(text, part...)
 	}
 	for _, name := range slices.Sorted(maps.Keys(attributes)) {

@@ -1,0 +1,87 @@
+package main
+
+import (
+	"encoding/base64"
+	"maps"
+	"os"
+	"strings"
+	"testing"
+	"time"
+)
+
+const signingSecret = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
+
+// environment is a right one, with changes; a change to "" unsets.
+func environment(changes map[string]string) func(string) (string, bool) {
+	all := map[string]string{
+		queueVar: "https://queue", deadVar: "https://dead", crmVar: "http://crm.internal/hooks", secretsVar: signingSecret,
+	}
+	maps.Copy(all, changes)
+	return func(name string) (string, bool) {
+		value, ok := all[name]
+		return value, ok && value != ""
+	}
+}
+
+func TestLoad(t *testing.T) {
+	s, err := load(environment(nil))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if s.queueURL != "https://queue" || s.deadLetterQueueURL != "https://dead" || s.crm.String() != "http://crm.internal/hooks" ||
+		len(s.signers) != 1 || s.concurrency != 10 || s.timeout != 20*time.Second || s.listen != ":8080" || s.table != "" {
+		t.Errorf("defaults: %+v", s)
+	}
+	s, err = load(environment(map[string]string{
+		secretsVar: signingSecret + " \n " + signingSecret, tableVar: "seen", concurrencyVar: "50", timeoutVar: "1m", listenVar: "127.0.0.1:0",
+	}))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(s.signers) != 2 || s.table != "seen" || s.concurrency != 50 || s.timeout != time.Minute || s.listen != "127.0.0.1:0" {
+		t.Errorf("all set: %+v", s)
+	}
+}
+
+func TestLoadNamesEveryProblemAndNoSecret(t *testing.T) {
+	short := "whsec_" + base64.StdEncoding.EncodeToString([]byte("canary"))
+	for name, c := range map[string]struct {
+		changes map[string]string
+		says    []string
+	}{
+		"nothing set": {map[string]string{queueVar: "", deadVar: "", crmVar: "", secretsVar: ""},
+			[]string{queueVar, deadVar, crmVar, secretsVar, "QueueUrl", "openssl"}},
+		"all wrong": {map[string]string{crmVar: "ftp://crm", secretsVar: "canary whsec_canary! " + short, concurrencyVar: "0", timeoutVar: "20"},
+			[]string{crmVar, "number 1: it does not begin", "number 2: it is not base64", "number 3: it has 6 bytes", concurrencyVar, timeoutVar}},
+		"password in the address": {map[string]string{crmVar: "https://user:canary@crm"}, []string{crmVar, "user name"}},
+		"address with blanks":     {map[string]string{crmVar: "https://crm canary/"}, []string{crmVar}},
+	} {
+		_, err := load(environment(c.changes))
+		if err == nil {
+			t.Errorf("%s: no error", name)
+			continue
+		}
+		for _, text := range c.says {
+			if !strings.Contains(err.Error(), text) {
+				t.Errorf("%s: %q is not in: %v", name, text, err)
+			}
+		}
+		if strings.Contains(err.Error(), "canary") {
+			t.Errorf("%s: a value is in: %v", name, err)
+		}
+	}
+}
+
+// The README's table has every variable, and every metric that its alerts name exists.
+func TestREADME(t *testing.T) {
+	text, err := os.ReadFile("README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{queueVar, deadVar, crmVar, secretsVar, tableVar, concurrencyVar, timeoutVar, listenVar,
+		headerType, headerID, headerGrant, headerAttempt, headerReceivedAt, headerRequestID} {
+		if !strings.Contains(string(text), "`"+name+"`") {
+			t.Errorf("README.md does not name %s", name)
+		}
+	}
+}

@@ -77,7 +77,12 @@ func (n nylasFlags) nylas(ctx context.Context, s streams) (*nylasapi.Client, err
 	}
 	client.Pause = nylasPause
 	client.Waiting = func(err error, wait time.Duration) {
-		s.stderrf("Trying again in %s. %v", wait.Round(100*time.Millisecond), err)
+		why := err.Error()
+		var refused *nylasapi.Error
+		if errors.As(err, &refused) {
+			why = refused.Says()
+		}
+		s.stderrf("%s. Trying again in %s.", why, wait.Round(100*time.Millisecond))
 	}
 	return client, nil
 }

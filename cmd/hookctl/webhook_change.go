@@ -57,7 +57,11 @@ func runWebhookUpdate(ctx context.Context, s streams, o webhookUpdateOptions) er
 	if hook, err = update(ctx, stage, hook, settings); err != nil {
 		return err
 	}
-	return reportWebhook(ctx, s, o.json, stage, hook, settings.TriggerTypes)
+	status, err := look(ctx, stage, hook, settings.TriggerTypes)
+	if err != nil {
+		return err
+	}
+	return status.report(s, o.json)
 }
 
 func update(ctx context.Context, stage registration.Stage, hook nylasapi.Webhook, settings nylasapi.Settings) (nylasapi.Webhook, error) {
@@ -122,18 +126,13 @@ func setStatus(ctx context.Context, s streams, t webhookTarget, status string) e
 			return err
 		}
 	}
-	if status == nylasapi.Paused { // as asked; status would list it as a problem
-		return printWebhook(s, t.json, stage, hook)
+	result := webhookStatus{Stage: stage.Name, URL: stage.URL, Webhook: &hook, Problems: []registration.Problem{}}
+	if status == nylasapi.Active { // that it is paused is no problem of who pauses it
+		if result, err = look(ctx, stage, hook, nil); err != nil {
+			return err
+		}
 	}
-	return reportWebhook(ctx, s, t.json, stage, hook, nil)
-}
-
-func printWebhook(s streams, asJSON bool, stage registration.Stage, hook nylasapi.Webhook) error {
-	status := webhookStatus{Stage: stage.Name, URL: stage.URL, Webhook: hook, Problems: []registration.Problem{}}
-	if asJSON {
-		return s.json(status)
-	}
-	return status.print(s)
+	return result.report(s, t.json)
 }
 
 type webhookDeleteOptions struct {

@@ -62,37 +62,46 @@ func runWebhookCreate(ctx context.Context, s streams, o webhookCreateOptions) er
 	if err != nil {
 		return deployment.Explain(err)
 	}
-	if !o.json {
-		switch {
-		case result.Created:
-			fmt.Fprintln(s.out, "Registered, and its secret is stored.")
-		case result.Stored:
-			fmt.Fprintln(s.out, "Registered before; it has a new secret, which is stored.")
-		default:
-			fmt.Fprintln(s.out, "Registered before, and its secret is stored; nothing was changed.")
-		}
+	status, err := look(ctx, stage, result.Webhook, o.triggers)
+	if err != nil {
+		return err
 	}
-	return reportWebhook(ctx, s, o.json, stage, result.Webhook, o.triggers)
+	sentence := ""
+	switch {
+	case result.Created:
+		status.Result, sentence = "created", "Registered, and its secret is stored."
+	case result.Stored:
+		status.Result, sentence = "secret_stored", "Registered before; it has a new secret, which is stored."
+	default:
+		status.Result, sentence = "unchanged", "Registered before, and its secret is stored; nothing was changed."
+	}
+	if !o.json {
+		fmt.Fprintln(s.out, sentence)
+	}
+	return status.report(s, o.json)
 }
 
 // webhookStatus is what the commands on one webhook print with --json.
 type webhookStatus struct {
-	Stage    string                 `json:"stage"`
-	URL      string                 `json:"deployed_url"`
-	Webhook  nylasapi.Webhook       `json:"webhook"`
+	Stage string `json:"stage"`
+	URL   string `json:"deployed_url"`
+	// Result is what create did: created, secret_stored or unchanged.
+	Result   string                 `json:"result,omitempty"`
+	Webhook  *nylasapi.Webhook      `json:"webhook"` // null where none is registered
 	Problems []registration.Problem `json:"problems"`
 }
 
-// reportWebhook prints the webhook and what is wrong with it, which makes exit code 1.
-func reportWebhook(ctx context.Context, s streams, asJSON bool, stage registration.Stage, hook nylasapi.Webhook, wanted []string) error {
+// look holds the webhook against the stage.
+func look(ctx context.Context, stage registration.Stage, hook nylasapi.Webhook, wanted []string) (webhookStatus, error) {
 	stored, err := stage.Secrets.Read(ctx)
-	if err != nil {
-		return deployment.Explain(err)
-	}
-	status := webhookStatus{
-		Stage: stage.Name, URL: stage.URL, Webhook: hook,
+	return webhookStatus{
+		Stage: stage.Name, URL: stage.URL, Webhook: &hook,
 		Problems: append([]registration.Problem{}, stage.Problems(hook, stored, wanted)...),
-	}
+	}, deployment.Explain(err)
+}
+
+// report prints the webhook and what is wrong with it, which makes exit code 1.
+func (status webhookStatus) report(s streams, asJSON bool) (err error) {
 	if asJSON {
 		err = s.json(status)
 	} else {

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 	"text/tabwriter"
@@ -100,20 +101,46 @@ The exit code is 0 when all is as it should be, else 1.
 		Example: `  hookctl webhook status --stage prod
   hookctl webhook status --stage prod --json | jq -r '.problems[].next'`,
 		Args: cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			stage, hook, err := t.lookUp(cmd.Context(), s)
-			if err != nil {
-				return err
-			}
-			return reportWebhook(cmd.Context(), s, t.json, stage, hook, nil)
-		},
+		RunE: func(cmd *cobra.Command, _ []string) error { return runWebhookStatus(cmd.Context(), s, t) },
 	}
 	t.flags(cmd)
 	return cmd
 }
 
+func runWebhookStatus(ctx context.Context, s streams, t webhookTarget) error {
+	stage, hook, err := t.lookUp(ctx, s)
+	if errors.Is(err, registration.ErrNone) { // an answer, not a failure
+		return webhookStatus{Stage: stage.Name, URL: stage.URL, Problems: []registration.Problem{{
+			What: fmt.Sprintf("no webhook is registered for %s in the Nylas application of this key", stage.URL),
+			Next: "hookctl webhook create --stage " + stage.Name,
+		}}}.report(s, t.json)
+	}
+	if err != nil {
+		return err
+	}
+	status, err := look(ctx, stage, hook, nil)
+	if err != nil {
+		return err
+	}
+	return status.report(s, t.json)
+}
+
 func (status webhookStatus) print(s streams) error {
-	hook := status.Webhook
+	if status.Webhook != nil {
+		if err := printWebhook(s, *status.Webhook); err != nil {
+			return err
+		}
+	}
+	for i, p := range status.Problems {
+		if i > 0 || status.Webhook != nil {
+			fmt.Fprintln(s.out)
+		}
+		fmt.Fprintf(s.out, "! %s\n  %s\n", p.What, p.Next)
+	}
+	return nil
+}
+
+func printWebhook(s streams, hook nylasapi.Webhook) error {
 	table := tabwriter.NewWriter(s.out, 0, 0, 2, ' ', 0)
 	row := func(name, value string) { fmt.Fprintf(table, "%s\t%s\n", name, dash(value)) }
 	row("webhook", hook.ID)
@@ -123,13 +150,7 @@ func (status webhookStatus) print(s streams) error {
 	row("description", hook.Description)
 	row("notified", strings.Join(hook.NotificationEmails, ", "))
 	row("created", unixTime(hook.CreatedAt))
-	if err := table.Flush(); err != nil {
-		return err
-	}
-	for _, p := range status.Problems {
-		fmt.Fprintf(s.out, "\n! %s\n  %s\n", p.What, p.Next)
-	}
-	return nil
+	return table.Flush()
 }
 
 func unixTime(seconds int64) string {

@@ -36,7 +36,7 @@ func (e *Error) Unauthorized() bool {
 	return e.Status == http.StatusUnauthorized || e.Type == "token.unauthorized_access"
 }
 
-func (e *Error) Error() string { return e.advice() + " " + e.says() }
+func (e *Error) Error() string { return e.advice() + " " + e.Says() }
 
 func (e *Error) advice() string {
 	switch {
@@ -61,7 +61,8 @@ func (e *Error) advice() string {
 	}
 }
 
-func (e *Error) says() string {
+// Says is the answer alone, without advice.
+func (e *Error) Says() string {
 	said := fmt.Sprintf("Nylas says: %d", e.Status)
 	if e.Message != "" {
 		said += " " + e.Message

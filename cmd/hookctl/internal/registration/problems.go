@@ -48,11 +48,17 @@ func (s Stage) Problems(hook nylasapi.Webhook, stored secret.Stored, wanted []st
 	if hook.CompressedDelivery {
 		add(webhook("update"), "compressed_delivery is on: API Gateway unpacks the body, and its signature cannot be verified. Every update turns it off")
 	}
-	if missing := without(wanted, hook.TriggerTypes); len(missing) > 0 {
-		add(webhook("update --triggers "+strings.Join(wanted, ",")), "it lacks the triggers %s", strings.Join(missing, ", "))
-	}
-	if more := without(hook.TriggerTypes, wanted); wanted != nil && len(more) > 0 {
-		add(webhook("update --triggers "+strings.Join(wanted, ",")), "it also has the triggers %s", strings.Join(more, ", "))
+	if wanted != nil {
+		var differ []string
+		if missing := without(wanted, hook.TriggerTypes); len(missing) > 0 {
+			differ = append(differ, "it lacks "+strings.Join(missing, ", "))
+		}
+		if more := without(hook.TriggerTypes, wanted); len(more) > 0 {
+			differ = append(differ, "it also has "+strings.Join(more, ", "))
+		}
+		if len(differ) > 0 {
+			add(webhook("update --triggers "+strings.Join(wanted, ",")), "its triggers are others: %s", strings.Join(differ, "; "))
+		}
 	}
 	return all
 }

@@ -17,6 +17,7 @@ NODE   := tools/node_modules/.package-lock.json
 ENGINE := .local/venv/engine/.installed
 LINT   := .local/venv/lint/.installed
 SDKS   := test/nylas/node_modules/.package-lock.json .local/venv/nylas/.installed
+POLICY := tools/policy/node_modules/.package-lock.json .local/venv/policy/.installed
 GOTOOL := go tool -modfile=tools/go.mod
 
 engine  := .local/venv/engine/bin/python tools/engine.py
@@ -56,7 +57,7 @@ stop: ## stop the local engine
 .PHONY: clean
 clean: ## stop the engine and remove all that make has made
 	@for record in $$(find .local -name engine.json 2>/dev/null); do $(engine) stop --state "$$(dirname "$$record")"; done
-	@rm -rf .local cdk.out bin tools/node_modules test/nylas/node_modules
+	@rm -rf .local cdk.out bin tools/node_modules tools/policy/node_modules test/nylas/node_modules
 
 ##@ Deploy it
 
@@ -87,14 +88,12 @@ stage: preflight
 
 .PHONY: test
 test: ## all that CI checks, the targets from here to e2e
-	@tools/test.sh lint unit stack faults nylas e2e
+	@tools/test.sh lint unit stack policy faults nylas e2e
 
 .PHONY: lint
-lint: synth $(LINT) ## gofmt, go vet, golangci-lint, cfn-lint, actionlint, zizmor
+lint: $(LINT) ## gofmt, go vet, golangci-lint, actionlint, zizmor
 	@echo "golangci-lint (with gofmt and go vet; the first time it is compiled, 3 minutes on 2 cores)"
 	@$(GOTOOL) golangci-lint run
-	@echo "cfn-lint"
-	@.local/venv/lint/bin/cfn-lint cdk.out/*.template.json cdk.out/*/*.template.json
 	@echo "actionlint"
 	@go tool -modfile=tools/actionlint.mod actionlint
 	@echo "zizmor"
@@ -113,6 +112,10 @@ unit: ## test the Go packages, with the race detector
 .PHONY: stack
 stack: $(NODE) ## test the CloudFormation templates
 	@$(call gotestsum,pkgname) -count=1 ./test/stack/...
+
+.PHONY: policy
+policy: synth $(LINT) $(POLICY) ## check the templates with cdk-nag, cfn-guard, Checkov and cfn-lint
+	@$(call gotestsum,testname) -count=1 ./test/policy/...
 
 .PHONY: faults
 faults: preflight ## prove that no notification is lost when AWS fails, the short version

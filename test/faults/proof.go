@@ -24,7 +24,7 @@ func Proof() []Section {
 		{"Load", []Scenario{
 			burst(20_000, 64),
 			noisy(2_000),
-			blackHole(200, 20*time.Second),
+			blackHole(200, 20*time.Second, 1000),
 			flood(500, 5_000, 250),
 			killedAtRandom(1_000),
 			coldStarts(1_000),

@@ -83,12 +83,12 @@ func noisy(n int) Scenario {
 	}
 }
 
-// blackHole has SQS answer nothing, at a rate a second for so long. perSecond
-// concurrency is AWS's default of 1,000 at 200 a second, or the same share of it.
-func blackHole(rate int, d time.Duration) Scenario {
+// blackHole has SQS answer nothing, at a rate a second for so long, with so much
+// concurrency.
+func blackHole(rate int, d time.Duration, concurrency int) Scenario {
 	return Scenario{
 		Name:          fmt.Sprintf("SQS is a black hole at %d requests/s for %v", rate, d),
-		Notifications: rate * int(d/time.Second), Rate: float64(rate), Concurrency: 1000 * rate / 200,
+		Notifications: rate * int(d/time.Second), Rate: float64(rate), Concurrency: concurrency,
 		NoOutage: true, Plot: true,
 		Start: func(s *System) {
 			s.registered()

@@ -85,6 +85,8 @@ func (b *bench) drained(d time.Duration) {
 func (b *bench) stop() error {
 	b.cancel()
 	err := <-b.ended
+	b.mu.Lock() // a stuck handler may still log
+	defer b.mu.Unlock()
 	if log := b.logged.String(); strings.Contains(log, "canary") {
 		b.t.Errorf("a body is in the log: %s", log)
 	}

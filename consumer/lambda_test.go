@@ -118,7 +118,7 @@ func TestLambdaReadsAWSsEvent(t *testing.T) {
 		t.Fatal(err)
 	}
 	var got notification.Notification
-	invoke, err := LambdaHandler(Config{Handler: func(_ context.Context, n notification.Notification) error {
+	invoke, err := LambdaHandler(Config{Logger: slog.New(slog.DiscardHandler), Handler: func(_ context.Context, n notification.Notification) error {
 		got = n
 		return nil
 	}})

@@ -13,11 +13,19 @@ import (
 // errKept: the message waited here as long as SQS can hide it.
 var errKept = errors.New("held as long as SQS allows")
 
+// busyMin and busyMax bound the time between two looks, each a write to the store,
+// at whether another attempt at the same notification is over.
+const (
+	busyMin = time.Second
+	busyMax = 10 * time.Second
+)
+
 // work takes one received message to its end in this process. It begins with the
 // receive loop's turn, and every further attempt with one of its own.
 func (c *Consumer) work(m *message, l leave) {
 	keep, cancel := context.WithDeadlineCause(c.stopping, m.keepUntil, errKept)
 	defer cancel()
+	waits := 0 // for another attempt at the same notification
 	for first := true; ; first = false {
 		if first && (!c.breaker.holds(l) || keep.Err() != nil) {
 			c.slots.give() // an outage or the stop came while SQS answered
@@ -62,8 +70,11 @@ func (c *Consumer) work(m *message, l leave) {
 			}
 			c.emit(e)
 		case busy:
+			// The other may be done at any moment, or dead until its lease ends.
+			wait := min(doubled(busyMin, busyMax, waits), max(e.Delay, busyMin))
+			waits++
 			select {
-			case <-time.After(max(e.Delay, 0) + jitter(time.Second)):
+			case <-time.After(jitter(wait)):
 			case <-keep.Done():
 			}
 		}

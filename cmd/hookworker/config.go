@@ -17,7 +17,7 @@ const (
 	queueVar       = "HOOKWORKER_QUEUE_URL"             // required: the stack's output QueueUrl
 	deadVar        = "HOOKWORKER_DEAD_LETTER_QUEUE_URL" // required: the stack's output DeadLetterQueueUrl
 	crmVar         = "HOOKWORKER_CRM_URL"               // required: where to POST, http or https
-	secretsVar     = "HOOKWORKER_SIGNING_SECRETS"       //nolint:gosec // required: one or more whsec_..., separated by blanks
+	secretsVar     = "HOOKWORKER_SIGNING_SECRETS"       // required: one or more whsec_..., separated by blanks
 	tableVar       = "HOOKWORKER_TABLE"                 // DynamoDB table that keeps duplicates away; none: they are delivered
 	concurrencyVar = "HOOKWORKER_CONCURRENCY"           // deliveries at once
 	timeoutVar     = "HOOKWORKER_TIMEOUT"               // of one delivery, as in "10s"

@@ -2,9 +2,11 @@ package main
 
 import (
 	"bufio"
+	"context"
 	"errors"
 	"fmt"
 	"io"
+
 	"os"
 	"strings"
 
@@ -13,10 +15,10 @@ import (
 
 // confirm asks for name to be typed, unless given (the value of flag) already is it.
 // A script can also write the name to standard input.
-func confirm(s streams, name, given, flag, question string) error {
+func confirm(ctx context.Context, s streams, name, given, flag, question string) error {
 	if given == "" {
 		fmt.Fprintf(s.err, "%s\nType %s to go on: ", question, name)
-		line, err := readLine(s.in)
+		line, err := readLine(ctx, s)
 		if err != nil {
 			return fmt.Errorf("read the confirmation: %w", err)
 		}
@@ -30,17 +32,17 @@ func confirm(s streams, name, given, flag, question string) error {
 
 // askSecret reads a secret from standard input; at a terminal it asks and does not
 // show what is typed.
-func askSecret(s streams, what string) (string, error) {
+func askSecret(ctx context.Context, s streams, what string) (string, error) {
 	if file, ok := s.in.(*os.File); ok && term.IsTerminal(int(file.Fd())) {
 		fmt.Fprintf(s.err, "Type or paste %s (it is not shown): ", what)
-		typed, err := term.ReadPassword(int(file.Fd()))
+		typed, err := untilCtrlC(ctx, s, func() ([]byte, error) { return term.ReadPassword(int(file.Fd())) })
 		fmt.Fprintln(s.err)
 		if err != nil {
 			return "", fmt.Errorf("read %s: %w", what, err)
 		}
 		return strings.TrimSpace(string(typed)), nil
 	}
-	line, err := readLine(s.in)
+	line, err := readLine(ctx, s)
 	if err != nil {
 		return "", fmt.Errorf("read %s from standard input: %w", what, err)
 	}
@@ -51,12 +53,39 @@ func askSecret(s streams, what string) (string, error) {
 }
 
 // readLine returns the first line without its end and the blanks around it.
-func readLine(r io.Reader) (string, error) {
-	line, err := bufio.NewReader(r).ReadString('\n')
+func readLine(ctx context.Context, s streams) (string, error) {
+	line, err := untilCtrlC(ctx, s, func() (string, error) { return bufio.NewReader(s.in).ReadString('\n') })
 	if err != nil && !errors.Is(err, io.EOF) {
 		return "", err
 	}
 	return strings.TrimSpace(line), nil
+}
+
+// untilCtrlC reads until ctx ends: the program catches the signal, and nothing else
+// would end the reading, or let the terminal show again what is typed afterwards.
+func untilCtrlC[T any](ctx context.Context, s streams, read func() (T, error)) (T, error) {
+	restore := func() error { return nil }
+	if file, ok := s.in.(*os.File); ok {
+		if state, err := term.GetState(int(file.Fd())); err == nil { // it is a terminal
+			restore = func() error { return term.Restore(int(file.Fd()), state) }
+		}
+	}
+	type answer struct {
+		value T
+		err   error
+	}
+	got := make(chan answer, 1) // the reader is left behind when ctx ends first
+	go func() {
+		value, err := read()
+		got <- answer{value, err}
+	}()
+	select {
+	case a := <-got:
+		return a.value, a.err
+	case <-ctx.Done():
+		var none T
+		return none, errors.Join(ctx.Err(), restore())
+	}
 }
 
 // joined lists names in a sentence.

@@ -138,7 +138,7 @@ func runDLQPurge(ctx context.Context, s streams, t target, confirmed string) err
 		return err
 	}
 	question := fmt.Sprintf("This deletes about %d dead letters of stage %s for good.", state.Visible+state.Hidden, t.stage)
-	if err := confirm(s, q.Name(), confirmed, "--yes-purge", question); err != nil {
+	if err := confirm(ctx, s, q.Name(), confirmed, "--yes-purge", question); err != nil {
 		return err
 	}
 	err = q.Purge(ctx)

@@ -3,11 +3,9 @@ package main
 import (
 	"context"
 	"fmt"
-	"os"
 	"time"
 
 	"github.com/spf13/cobra"
-	"golang.org/x/term"
 
 	"github.com/onepagecrm/nylas-webhooks/cmd/hookctl/internal/deployment"
 	"github.com/onepagecrm/nylas-webhooks/cmd/hookctl/internal/secret"
@@ -58,7 +56,7 @@ func runSecretSet(ctx context.Context, s streams, o secretSetOptions) error {
 	if err != nil {
 		return err
 	}
-	value, err := askInterruptibly(ctx, s, "the webhook secret of stage "+o.stage)
+	value, err := askSecret(ctx, s, "the webhook secret of stage "+o.stage)
 	if err != nil {
 		return err
 	}
@@ -104,34 +102,4 @@ func reportChange(ctx context.Context, s streams, f found, asJSON bool, result s
 	}
 	_, err = fmt.Fprintln(s.out, sentence)
 	return err
-}
-
-// askInterruptibly is askSecret that Ctrl-C ends: the program catches the signal, and
-// nothing else would end the reading, or show again what is typed afterwards.
-func askInterruptibly(ctx context.Context, s streams, what string) (string, error) {
-	var restore func()
-	if file, ok := s.in.(*os.File); ok && term.IsTerminal(int(file.Fd())) {
-		if state, err := term.GetState(int(file.Fd())); err == nil {
-			restore = func() { _ = term.Restore(int(file.Fd()), state) } // the program ends anyway
-		}
-	}
-	type answer struct {
-		value string
-		err   error
-	}
-	got := make(chan answer, 1) // the reader is left behind when ctx ends first
-	go func() {
-		value, err := askSecret(s, what)
-		got <- answer{value, err}
-	}()
-	select {
-	case a := <-got:
-		return a.value, a.err
-	case <-ctx.Done():
-		if restore != nil {
-			restore()
-			fmt.Fprintln(s.err)
-		}
-		return "", ctx.Err()
-	}
 }

@@ -113,7 +113,7 @@ func runSend(ctx context.Context, s streams, o sendOptions) error {
 	}
 	if o.stage == prod && o.expected() == http.StatusOK {
 		question := fmt.Sprintf("This puts %d made-up notifications before prod's consumer, the real CRM. To check prod without that: hookctl doctor --stage prod", o.count)
-		if err := confirm(s, prod, o.confirmed, "--yes-send", question); err != nil {
+		if err := confirm(ctx, s, prod, o.confirmed, "--yes-send", question); err != nil {
 			return err
 		}
 	}

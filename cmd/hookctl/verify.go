@@ -121,7 +121,7 @@ type key struct {
 
 func (o verifyOptions) keys(ctx context.Context, s streams) ([]key, error) {
 	if o.secretStdin {
-		value, err := askSecret(s, "the webhook secret")
+		value, err := askSecret(ctx, s, "the webhook secret")
 		if err != nil {
 			return nil, err
 		}

@@ -166,7 +166,7 @@ func runWebhookDelete(ctx context.Context, s streams, o webhookDeleteOptions) er
 		return err
 	}
 	if !gone {
-		if err := o.sure(s, hook); err != nil {
+		if err := o.sure(ctx, s, hook); err != nil {
 			return err
 		}
 		err = stage.Nylas.Delete(ctx, hook.ID)
@@ -186,12 +186,12 @@ func runWebhookDelete(ctx context.Context, s streams, o webhookDeleteOptions) er
 }
 
 // sure asks at the terminal, or reads the answer from standard input.
-func (o webhookDeleteOptions) sure(s streams, hook nylasapi.Webhook) error {
+func (o webhookDeleteOptions) sure(ctx context.Context, s streams, hook nylasapi.Webhook) error {
 	if o.yes {
 		return nil
 	}
 	fmt.Fprintf(s.err, "Nylas will send nothing to %s any more (webhook %s, %s).\nDelete it? Type yes: ", hook.URL, hook.ID, hook.Status)
-	answer, err := readLine(s.in)
+	answer, err := readLine(ctx, s)
 	if err != nil {
 		return fmt.Errorf("read the answer: %w", err)
 	}

@@ -15,9 +15,7 @@ key.pem, ca-bundle.pem (the system's roots and ours) and tmp/.
 import argparse
 import asyncio
 import contextlib
-import datetime
 import fcntl
-import ipaddress
 import json
 import os
 import resource
@@ -32,19 +30,13 @@ import urllib.parse
 import urllib.request
 from pathlib import Path
 
+import certificate
+
 HOST = "127.0.0.1"
 REGION = "us-east-1"  # the engine's own default; ARNs of the local stage carry it
 START_SECONDS = 60  # 2 to 4 s on two idle cores; the rest is for a busy CI machine
 STOP_SECONDS = 10  # the server itself gives open connections 3 s
 LOG_LINES = 15  # of the engine's log, shown when it does not start
-
-# Where distributions keep their root certificates, the first one found counts.
-SYSTEM_ROOTS = (
-    "/etc/ssl/certs/ca-certificates.crt",  # Debian, Ubuntu, Arch, Alpine
-    "/etc/pki/tls/certs/ca-bundle.crt",  # Fedora, RHEL, Amazon Linux
-    "/etc/ssl/ca-bundle.pem",  # openSUSE
-    "/etc/ssl/cert.pem",
-)
 
 
 class Problem(Exception):
@@ -135,7 +127,7 @@ def start(engine, asked_port, outputs):
         end(engine)
         if outputs:
             Path(outputs).unlink(missing_ok=True)  # it told of a deployment that is gone
-        make_certificate(engine)
+        certificate.make(engine.cert, engine.key, engine.bundle)
         port = choose_port(asked_port, engine.record().get("port"))
         launch(engine, port)
         print(f"engine: started at {engine.url()}, log {os.path.relpath(engine.log)}")
@@ -299,56 +291,6 @@ def webhook_url(engine, outputs, stack):
         return url.geturl() or None
     stage, _, path = url.path.lstrip("/").partition("/")
     return f"{engine.url()}/restapis/{api}/{stage}/_user_request_/{path}"
-
-
-def make_certificate(engine):
-    """Write key, certificate and bundle, unless a certificate with a month left is there."""
-    from cryptography import x509
-    from cryptography.hazmat.primitives import hashes, serialization
-    from cryptography.hazmat.primitives.asymmetric import ec
-
-    now = datetime.datetime.now(datetime.timezone.utc)
-    if not (engine.cert.exists() and engine.key.exists() and expiry(x509, engine.cert) > now + datetime.timedelta(days=30)):
-        key = ec.generate_private_key(ec.SECP256R1())
-        name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "nylas-webhooks local engine")])
-        cert = (
-            x509.CertificateBuilder()
-            .subject_name(name)
-            .issuer_name(name)
-            .public_key(key.public_key())
-            .serial_number(x509.random_serial_number())
-            .not_valid_before(now - datetime.timedelta(days=1))  # clocks that are a little behind
-            .not_valid_after(now + datetime.timedelta(days=397))  # the longest that all TLS clients accept
-            .add_extension(
-                x509.SubjectAlternativeName([x509.DNSName("localhost"), x509.IPAddress(ipaddress.ip_address(HOST))]),
-                critical=False,
-            )
-            # Not a CA: whoever trusts it trusts this server alone.
-            .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
-            .sign(key, hashes.SHA256())
-        )
-        private = key.private_bytes(
-            serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-        )
-        engine.key.touch(mode=0o600)
-        engine.key.write_bytes(private)
-        engine.cert.write_bytes(cert.public_bytes(serialization.Encoding.PEM))
-
-    ours = engine.cert.read_text(encoding="ascii")
-    roots = system_roots()
-    engine.bundle.write_text(roots if ours in roots else roots + ours, encoding="utf-8")
-
-
-def expiry(x509, cert_file):
-    return x509.load_pem_x509_certificate(cert_file.read_bytes()).not_valid_after_utc
-
-
-def system_roots():
-    """The root certificates programs trust here, as PEM text; a company's own by SSL_CERT_FILE included."""
-    for path in (os.environ.get("SSL_CERT_FILE"), *SYSTEM_ROOTS):
-        if path and os.path.exists(path):
-            return Path(path).read_text(encoding="utf-8", errors="replace").rstrip() + "\n"
-    return ""
 
 
 def serve(engine, port):

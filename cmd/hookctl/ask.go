@@ -33,9 +33,9 @@ func confirm(ctx context.Context, s streams, name, given, flag, question string)
 // askSecret reads a secret from standard input; at a terminal it asks and does not
 // show what is typed.
 func askSecret(ctx context.Context, s streams, what string) (string, error) {
-	if file, ok := s.in.(*os.File); ok && term.IsTerminal(int(file.Fd())) {
+	if fd, ok := terminal(s); ok {
 		fmt.Fprintf(s.err, "Type or paste %s (it is not shown): ", what)
-		typed, err := untilCtrlC(ctx, s, func() ([]byte, error) { return term.ReadPassword(int(file.Fd())) })
+		typed, err := untilCtrlC(ctx, s, func() ([]byte, error) { return term.ReadPassword(fd) })
 		fmt.Fprintln(s.err)
 		if err != nil {
 			return "", fmt.Errorf("read %s: %w", what, err)
@@ -65,10 +65,13 @@ func readLine(ctx context.Context, s streams) (string, error) {
 // would end the reading, or let the terminal show again what is typed afterwards.
 func untilCtrlC[T any](ctx context.Context, s streams, read func() (T, error)) (T, error) {
 	restore := func() error { return nil }
-	if file, ok := s.in.(*os.File); ok {
-		if state, err := term.GetState(int(file.Fd())); err == nil { // it is a terminal
-			restore = func() error { return term.Restore(int(file.Fd()), state) }
+	if fd, ok := terminal(s); ok {
+		state, err := term.GetState(fd)
+		if err != nil {
+			var none T
+			return none, err
 		}
+		restore = func() error { return term.Restore(fd, state) }
 	}
 	type answer struct {
 		value T
@@ -86,6 +89,16 @@ func untilCtrlC[T any](ctx context.Context, s streams, read func() (T, error)) (
 		var none T
 		return none, errors.Join(ctx.Err(), restore())
 	}
+}
+
+// terminal is the descriptor of standard input, where that is a terminal.
+func terminal(s streams) (fd int, ok bool) {
+	file, ok := s.in.(*os.File)
+	if !ok {
+		return 0, false
+	}
+	fd = int(file.Fd())
+	return fd, term.IsTerminal(fd)
 }
 
 // joined lists names in a sentence.

@@ -18,8 +18,8 @@ import (
 	"github.com/onepagecrm/nylas-webhooks/cmd/hookctl/internal/standin"
 )
 
-// terminal is hookctl at a terminal of its own.
-type terminal struct {
+// screen is hookctl at a terminal of its own.
+type screen struct {
 	keyboard *os.File // what is written to it is typed
 	code     chan int
 	shown    bytes.Buffer // on the screen: echo of what is typed, and standard error
@@ -28,14 +28,14 @@ type terminal struct {
 // atTerminal runs hookctl with a terminal as its standard input and standard error and
 // waits until the screen shows prompt
 // and no longer shows what is typed.
-func atTerminal(t *testing.T, ctx context.Context, prompt string, args ...string) *terminal {
+func atTerminal(t *testing.T, ctx context.Context, prompt string, args ...string) *screen {
 	t.Helper()
 	keyboard, tty, err := pty.Open()
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = keyboard.Close(); _ = tty.Close() }) // the test is over
-	term := &terminal{keyboard: keyboard, code: make(chan int, 1)}
+	term := &screen{keyboard: keyboard, code: make(chan int, 1)}
 	go func() { term.code <- run(ctx, args, tty, io.Discard, tty) }()
 	for !strings.Contains(term.shown.String(), prompt) {
 		term.read(t)
@@ -52,7 +52,7 @@ func atTerminal(t *testing.T, ctx context.Context, prompt string, args ...string
 }
 
 // read adds what the screen got to shown.
-func (term *terminal) read(t *testing.T) {
+func (term *screen) read(t *testing.T) {
 	t.Helper()
 	some := make(chan []byte, 1) // a terminal takes no deadline
 	go func() {
@@ -89,17 +89,17 @@ func TestSecretSetPromptShowsNothing(t *testing.T) {
 func TestSecretSetPromptEndsByCtrlC(t *testing.T) {
 	stage := standin.New(t)
 	ctx, cancel := context.WithCancel(t.Context()) // what the signal does
-	screen := atTerminal(t, ctx, "it is not shown", "secret", "set", "--stage", "local")
+	term := atTerminal(t, ctx, "it is not shown", "secret", "set", "--stage", "local")
 	cancel()
-	if code := <-screen.code; code != exitInterrupted {
+	if code := <-term.code; code != exitInterrupted {
 		t.Errorf("exit code %d, want %d", code, exitInterrupted)
 	}
 	// The terminal shows again what is typed: echo is on in its state.
-	if _, err := screen.keyboard.WriteString("x"); err != nil {
+	if _, err := term.keyboard.WriteString("x"); err != nil {
 		t.Fatal(err)
 	}
-	for !strings.Contains(screen.shown.String(), "x") {
-		screen.read(t)
+	for !strings.Contains(term.shown.String(), "x") {
+		term.read(t)
 	}
 	if len(stage.Secrets()) != 0 {
 		t.Error("a secret was stored")

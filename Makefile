@@ -17,6 +17,7 @@ NODE   := tools/node_modules/.package-lock.json
 ENGINE := .local/venv/engine/.installed
 LINT   := .local/venv/lint/.installed
 SDKS   := test/nylas/node_modules/.package-lock.json .local/venv/nylas/.installed
+EXTENDED := .local/venv/extended/.installed
 POLICY := tools/policy/node_modules/.package-lock.json .local/venv/policy/.installed
 GOTOOL := go tool -modfile=tools/go.mod
 
@@ -126,7 +127,7 @@ nylas: $(NODE) $(SDKS) ## run Nylas's own SDKs against the tests' stand-in of it
 	@$(call gotestsum,pkgname) -count=1 ./test/nylas/...
 
 .PHONY: e2e
-e2e: $(NODE) $(ENGINE) ## test the deployed system, consumer and hookctl on engines of their own
+e2e: $(NODE) $(ENGINE) $(EXTENDED) ## test the deployed system, consumer and hookctl on engines of their own
 	@$(call gotestsum,testname) -p 1 -count=1 -timeout 20m ./test/e2e/... ./test/consumer/... ./test/hookctl/...
 
 .PHONY: snapshots

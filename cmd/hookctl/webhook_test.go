@@ -8,6 +8,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/spf13/cobra"
+
 	"github.com/onepagecrm/nylas-webhooks/cmd/hookctl/internal/standin"
 	"github.com/onepagecrm/nylas-webhooks/test/nylas"
 )
@@ -325,4 +327,25 @@ func TestWebhookSentences(t *testing.T) {
 			}
 		})
 	}
+}
+
+func TestTriggerCompletion(t *testing.T) {
+	_, stdout, _ := hookctl(t, "", "__complete", "webhook", "create", "--triggers", "message.created,gra")
+	if !strings.Contains(stdout, "message.created,grant.expired\n") || strings.Contains(stdout, "message.created,message.created\n") {
+		t.Errorf("offers\n%s", stdout)
+	}
+}
+
+// TestEveryCommandExplainsItself: what it does, and examples that name it.
+func TestEveryCommandExplainsItself(t *testing.T) {
+	var walk func(*cobra.Command)
+	walk = func(cmd *cobra.Command) {
+		for _, child := range cmd.Commands() {
+			walk(child)
+		}
+		if !cmd.HasSubCommands() && (cmd.Short == "" || !strings.Contains(cmd.Example, cmd.CommandPath())) {
+			t.Errorf("%s has no description or no example", cmd.CommandPath())
+		}
+	}
+	walk(newRoot(streams{}))
 }

@@ -24,7 +24,9 @@ func Proof() []Section {
 		{"Load", []Scenario{
 			burst(20_000, 64),
 			noisy(2_000),
-			blackHole(200, 20*time.Second, 1000),
+			// AWS's default concurrency of an account; two cores cannot start 200 processes a second.
+			blackHole(200, 20*time.Second, 1000, 600),
+			blackHole(50, 20*time.Second, 250, 0), // a quarter of it, all cold
 			flood(500, 5_000, 250),
 			killedAtRandom(1_000),
 			coldStarts(1_000),

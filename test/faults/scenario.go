@@ -29,8 +29,10 @@ type Scenario struct {
 	Grant                 func(i int) string // of the i-th notification; nil: 20 in turn
 	Compression           float64            // of Nylas's waiting; 0: 3,000
 	Concurrency           int                // the function's; 0: 1,000, AWS's default for an account
-	// Start sets everything up; nil: a webhook that was registered.
-	Start func(s *System)
+	// Start sets everything up; nil: a webhook that was registered. Provisioned
+	// environments are started before it, while nothing fails.
+	Start       func(s *System)
+	Provisioned int
 	// During runs beside the sending, until it returns or ctx ends with the sending.
 	// Third attempts wait until it has returned, unless NoOutage says that nothing ends.
 	During   func(ctx context.Context, s *System) error
@@ -98,6 +100,12 @@ func Run(ctx context.Context, program string, stack Stack, sc Scenario) (Result,
 	sc = sc.withDefaults()
 	s := newSystem(program, stack, sc)
 	defer s.close()
+	if sc.Provisioned > 0 {
+		s.registered()
+		if err := s.Function.Provision(ctx, sc.Provisioned); err != nil {
+			return Result{}, fmt.Errorf("%s: %w", sc.Name, err)
+		}
+	}
 	sc.Start(s)
 	began := time.Now()
 	sending, sent := context.WithCancel(ctx)

@@ -32,6 +32,8 @@ type System struct {
 	log    log
 	front  *httptest.Server
 
+	registration sync.Once
+
 	mu       sync.Mutex
 	answered int           // notifications whose first attempt was answered
 	expected int           // first attempts
@@ -86,9 +88,11 @@ func (s *System) rotate() string {
 	return secret
 }
 
-// registered is a webhook as it is after registration: Nylas and the store have the
-// same secret.
-func (s *System) registered() { s.AWS.Secrets.Put(s.rotate()) }
+// registered is a webhook as it is after registration, which happens once: Nylas and
+// the store have the same secret.
+func (s *System) registered() {
+	s.registration.Do(func() { s.AWS.Secrets.Put(s.rotate()) })
+}
 
 func (s *System) observe(a nylas.Attempt) {
 	s.ledger.Record(a)

@@ -118,13 +118,22 @@ func (f *Function) acquire() (*environment, error) {
 		f.idle = f.idle[:n-1]
 		return e, nil
 	}
+	e, err := f.add()
+	if err != nil {
+		f.busy--
+		f.stats.Errors++
+		return nil, fmt.Errorf("%w: %w", ErrFunction, err)
+	}
+	return e, nil
+}
+
+// add starts an environment; the function is locked.
+func (f *Function) add() (*environment, error) {
 	f.started++
 	f.stats.Started++
 	e, err := f.start(fmt.Sprintf("ENV%06d", f.started))
 	if err != nil {
-		f.busy--
-		f.stats.Errors++
-		return nil, fmt.Errorf("%w: start environment: %w", ErrFunction, err)
+		return nil, fmt.Errorf("start environment: %w", err)
 	}
 	f.all[e.name] = e
 	f.ended.Go(func() {
@@ -132,6 +141,29 @@ func (f *Function) acquire() (*environment, error) {
 		f.forget(e)
 	})
 	return e, nil
+}
+
+// Provision starts n environments and returns when all of them are ready.
+func (f *Function) Provision(ctx context.Context, n int) error {
+	for range n {
+		f.mu.Lock()
+		e, err := f.add()
+		f.mu.Unlock()
+		if err != nil {
+			return err
+		}
+		select {
+		case <-e.asked:
+		case <-e.ended:
+			return errEnded
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+		f.mu.Lock()
+		f.idle = append(f.idle, e)
+		f.mu.Unlock()
+	}
+	return nil
 }
 
 func (f *Function) release(e *environment, err error) {

@@ -160,6 +160,21 @@ func TestKillAtEachPoint(t *testing.T) {
 	}
 }
 
+func TestProvision(t *testing.T) {
+	f, _ := newFunction(t)
+	if err := f.Provision(t.Context(), 2); err != nil {
+		t.Fatal(err)
+	}
+	invoke(t, f, "hello")
+	if s := f.Stats(); s.Started != 2 || s.Invoked != 1 {
+		t.Errorf("stats %+v", s)
+	}
+	f.SetVariable("CRASH", "1")
+	if err := f.Provision(t.Context(), 1); !errors.Is(err, errEnded) {
+		t.Errorf("a program that ends at once: %v", err)
+	}
+}
+
 func TestMemory(t *testing.T) {
 	f, log := newFunction(t)
 	invoke(t, f, "hold")

@@ -235,7 +235,7 @@ func trafficPages(stack awscdk.Stack, stage stages.Stage, receiver receiver) []a
 			role: "Silence", severity: page,
 			metric: ownMetric(stage, contract.Accepted, sum, fiveMinutes),
 			breach: below, limit: floor,
-			m: 3, n: 3, // 15 minutes, after which Nylas calls a webhook failing
+			m: 3, n: 3, // 15 minutes, after which Nylas calls a webhook failing; up to 25 where there is no data at all
 			missing: missingIsBad, // nothing accepted is what it waits for
 			means: fmt.Sprintf("For 15 minutes fewer notifications were accepted than this stage sees in its quietest hour (%d per minute).",
 				stage.QuietEventsPerMinute),

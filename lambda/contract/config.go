@@ -12,7 +12,7 @@ const (
 	stageVar     = "WEBHOOK_STAGE"
 	queueURLVar  = "WEBHOOK_QUEUE_URL"
 	bucketVar    = "WEBHOOK_BUCKET"
-	secretARNVar = "WEBHOOK_SECRET_ARN" //nolint:gosec // the name of a variable that holds an ARN, never a secret
+	secretARNVar = "WEBHOOK_SECRET_ARN"
 )
 
 // Config is everything the stack tells the function. Values may be CloudFormation

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+	"unicode/utf8"
 
 	"github.com/onepagecrm/nylas-webhooks/lambda/contract"
 	"github.com/onepagecrm/nylas-webhooks/notification"
@@ -86,8 +87,8 @@ func TestSignedIsNeverRefusedForItsShape(t *testing.T) {
 // and the API has no matching binary media type.
 func TestTextBodies(t *testing.T) {
 	for name, row := range oddBodies() {
-		if strings.ContainsAny(row.body, "\xff\xfe") {
-			continue // not UTF-8, so API Gateway cannot send it as text
+		if !utf8.ValidString(row.body) {
+			continue // API Gateway cannot send it as text
 		}
 		t.Run(name, func(t *testing.T) {
 			b := newBench(t)

@@ -191,7 +191,7 @@ func (s Store) get(ctx context.Context, key string) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	defer answer.Body.Close() //nolint:errcheck // it was read to its end
+	defer answer.Body.Close()
 	return io.ReadAll(io.LimitReader(answer.Body, maxObject))
 }
 

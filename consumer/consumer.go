@@ -23,6 +23,7 @@ type Consumer struct {
 
 	started atomic.Bool
 	polled  atomic.Int64 // Unix nanoseconds of the last receive that SQS answered
+	running atomic.Int32
 	stuck   atomic.Int32
 
 	// The three contexts of a run, each longer than the one before.
@@ -107,7 +108,7 @@ type Status struct {
 	// Paused tells that the system behind the handler is unavailable.
 	Paused bool
 	// InFlight is how many messages are received and not finished; Running, how many
-	// of them have a handler at work; Stuck, how many handlers ignore their context.
+	// handlers are at work; Stuck, how many of those ignore that their context ended.
 	InFlight, Running, Stuck int
 }
 
@@ -115,8 +116,8 @@ type Status struct {
 func (c *Consumer) Status() Status {
 	s := Status{
 		Paused:   c.breaker.paused(),
-		InFlight: len(c.room),
-		Running:  len(c.slots),
+		InFlight: c.inflight.count(),
+		Running:  int(c.running.Load()),
 		Stuck:    int(c.stuck.Load()),
 	}
 	if nanoseconds := c.polled.Load(); nanoseconds > 0 {

@@ -18,8 +18,9 @@ import (
 
 // bench is a consumer on a fake queue, and what happened.
 type bench struct {
-	t     *testing.T
-	queue *fakeQueue
+	t        *testing.T
+	queue    *fakeQueue
+	consumer *Consumer
 
 	mu     sync.Mutex
 	events []Event
@@ -54,6 +55,7 @@ func start(t *testing.T, q *fakeQueue, config Config) *bench {
 	if err != nil {
 		t.Fatal(err)
 	}
+	b.consumer = c
 	var ctx context.Context
 	ctx, b.cancel = context.WithCancel(t.Context())
 	go func() { b.ended <- c.Run(ctx) }()

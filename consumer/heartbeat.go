@@ -32,6 +32,12 @@ func (f *inflight) remove(m *message) {
 	delete(f.messages, m)
 }
 
+func (f *inflight) count() int {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return len(f.messages)
+}
+
 func (f *inflight) all() []*message {
 	f.mu.Lock()
 	defer f.mu.Unlock()

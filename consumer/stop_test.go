@@ -146,6 +146,50 @@ func TestStuckHandlersKeepTheirPlaceUntilNoneIsLeft(t *testing.T) {
 	})
 }
 
+func TestStatus(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		q := newFakeQueue(t)
+		down, once, hang := false, true, make(chan struct{})
+		b := start(t, q, Config{HandlerTimeout: time.Minute, Handler: func(_ context.Context, n notification.Notification) error {
+			switch {
+			case n.ID == "hang" && once:
+				once = false
+				<-hang
+			case down:
+				return Unavailable(errors.New("503"), 0)
+			}
+			return nil
+		}})
+		status := func(want Status) {
+			t.Helper()
+			time.Sleep(21 * time.Second) // a poll
+			got := b.consumer.Status()
+			if age := time.Since(got.Polled); !want.Paused && age > 21*time.Second {
+				t.Errorf("polled %s ago", age)
+			}
+			if got.Polled = want.Polled; got != want {
+				t.Errorf("%+v, not %+v", got, want)
+			}
+		}
+		status(Status{}) // idle
+		q.send(note("1"))
+		status(Status{})
+		q.send(note("hang"))
+		status(Status{InFlight: 1, Running: 1})
+		time.Sleep(45 * time.Second) // timeout and grace
+		status(Status{Running: 1, Stuck: 1})
+		close(hang)
+		status(Status{})
+		down = true
+		q.send(note("2"))
+		status(Status{InFlight: 1, Paused: true})
+		down = false
+		b.drained(2 * time.Minute)
+		status(Status{})
+		b.mustStop()
+	})
+}
+
 func TestReceiveFailures(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		q := newFakeQueue(t)

@@ -38,8 +38,10 @@ func (c *Consumer) work(m *message, l leave) {
 				return
 			}
 		}
+		c.running.Add(1)
 		e := c.handle(c.handlers, m)
 		if e.Kind != Stuck {
+			c.running.Add(-1)
 			c.slots.give()
 		}
 		c.report(l, e)
@@ -132,6 +134,7 @@ func (c *Consumer) abandon(m *message, e Event) {
 		err := <-stuck.returned // too late: its message is on its way to another attempt
 		c.Logger.Info("consumer: a stuck handler returned", "message_id", m.id, "error", err)
 		c.stuck.Add(-1)
+		c.running.Add(-1)
 		c.slots.give()
 	}()
 	c.emit(e)

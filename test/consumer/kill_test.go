@@ -66,7 +66,7 @@ func TestWorkersAreKilled(t *testing.T) {
 
 	for kill := range killed {
 		want := ids * (kill + 1) / (killed + 1)
-		await(t, fmt.Sprintf("%d are recorded", want), time.Minute, func() bool { return count(t, path, recorded) >= want })
+		await(t, fmt.Sprintf("%d are recorded", want), 5*time.Minute, func() bool { return count(t, path, recorded) >= want })
 		victim := &workers[kill%2]
 		if err := (*victim).Process.Kill(); err != nil {
 			t.Fatal(err)
@@ -75,7 +75,7 @@ func TestWorkersAreKilled(t *testing.T) {
 		dead[(*victim).Process.Pid] = true
 		*victim = start()
 	}
-	await(t, "the queue is empty", 2*time.Minute, func() bool { return depth(t, q.url) == 0 })
+	await(t, "the queue is empty", 5*time.Minute, func() bool { return depth(t, q.url) == 0 })
 	for _, w := range workers {
 		if err := w.Process.Signal(syscall.SIGTERM); err != nil {
 			t.Fatal(err)

@@ -89,7 +89,7 @@ func TestTwoHoursOfOutage(t *testing.T) {
 		t.Errorf("%d messages are on the queue during the outage", left)
 	}
 	up.Store(true)
-	await(t, "the queue is empty", 2*time.Minute, func() bool { return depth(t, q.url) == 0 })
+	await(t, "the queue is empty", 5*time.Minute, func() bool { return depth(t, q.url) == 0 })
 	stop()
 
 	if n := depth(t, q.dead); n != 0 {

@@ -174,6 +174,69 @@ func TestRetryAfterIsHonoured(t *testing.T) {
 	}
 }
 
+// What is received, or waits for a slot, when the outage begins, is not tried before
+// the pause is over.
+func TestNothingBeginsWhilePaused(t *testing.T) {
+	for _, concurrency := range []int{1, 4, 20} {
+		synctest.Test(t, func(t *testing.T) {
+			q := newFakeQueue(t)
+			for i := range 500 {
+				q.send(note(fmt.Sprint(i)))
+			}
+			begin := time.Now().Add(333 * time.Millisecond) // busy
+			var told time.Time
+			system := newCRM(func(notification.Notification) (bool, time.Duration) {
+				if time.Now().Before(begin) || !told.IsZero() && time.Since(told) > 5*time.Minute {
+					return false, 0
+				}
+				if told.IsZero() {
+					told = time.Now()
+				}
+				return true, 10 * time.Minute
+			})
+			system.duration = 15 * time.Millisecond
+			b := start(t, q, Config{Concurrency: concurrency, Handler: system.handle})
+			b.drained(time.Hour)
+			b.mustStop()
+			if n := system.during(told.Add(time.Millisecond), told.Add(10*time.Minute)); n != 0 {
+				t.Errorf("%d handlers: %d calls in the pause", concurrency, n)
+			}
+			if q.mostReceives() != 1 {
+				t.Errorf("%d handlers: received up to %d times", concurrency, q.mostReceives())
+			}
+		})
+	}
+}
+
+// Nor is what waited out an outage, when the next begins at once.
+func TestNothingBeginsWhenTheSystemGoesDownAgain(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		q := newFakeQueue(t)
+		for i := range 100 {
+			q.send(note(fmt.Sprint(i)))
+		}
+		up := time.Now().Add(10 * time.Minute)
+		calls := 0 // after that
+		var told time.Time
+		system := newCRM(func(notification.Notification) (bool, time.Duration) {
+			if time.Now().Before(up) {
+				return true, 0
+			}
+			if calls++; calls != 2 {
+				return false, 0
+			}
+			told = time.Now()
+			return true, 10 * time.Minute
+		})
+		b := start(t, q, Config{Concurrency: 1, Handler: system.handle})
+		b.drained(time.Hour)
+		b.mustStop()
+		if n := system.during(told.Add(time.Millisecond), told.Add(10*time.Minute)); n != 0 {
+			t.Errorf("%d calls in the second pause", n)
+		}
+	})
+}
+
 // A message for which the system always looks unavailable must neither hold up the
 // others nor stay for ever: it fails by itself, like any other.
 func TestMessageThatTheSystemNeverTakesIsFoundOut(t *testing.T) {
@@ -240,7 +303,8 @@ func TestFailureDuringAnOutageIsNoProof(t *testing.T) {
 			}
 			q.send(n)
 		}
-		end := time.Now().Add(time.Hour)
+		begin := time.Now()
+		end := begin.Add(time.Hour)
 		system := newCRM(func(notification.Notification) (bool, time.Duration) { return time.Now().Before(end), 0 })
 		b := start(t, q, Config{Handler: func(ctx context.Context, n notification.Notification) error {
 			if n.Type == "bad" {
@@ -252,6 +316,9 @@ func TestFailureDuringAnOutageIsNoProof(t *testing.T) {
 		b.mustStop()
 		if q.deadLetters() != 25 || len(system.got) != 25 || b.count(Resumed) != 1 {
 			t.Errorf("%d dead letters, %d handled, resumed %d times", q.deadLetters(), len(system.got), b.count(Resumed))
+		}
+		if n := system.during(begin, end); n > 130 { // two probes a minute, by the jitter, and the first minute's
+			t.Errorf("%d calls during the outage", n)
 		}
 	})
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -149,13 +150,13 @@ func TestStuckHandlersKeepTheirPlaceUntilNoneIsLeft(t *testing.T) {
 func TestStatus(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		q := newFakeQueue(t)
-		down, once, hang := false, true, make(chan struct{})
+		var down, hung atomic.Bool
+		hang := make(chan struct{})
 		b := start(t, q, Config{HandlerTimeout: time.Minute, Handler: func(_ context.Context, n notification.Notification) error {
 			switch {
-			case n.ID == "hang" && once:
-				once = false
+			case n.ID == "hang" && !hung.Swap(true):
 				<-hang
-			case down:
+			case down.Load():
 				return Unavailable(errors.New("503"), 0)
 			}
 			return nil
@@ -180,10 +181,10 @@ func TestStatus(t *testing.T) {
 		status(Status{Running: 1, Stuck: 1})
 		close(hang)
 		status(Status{})
-		down = true
+		down.Store(true)
 		q.send(note("2"))
 		status(Status{InFlight: 1, Paused: true})
-		down = false
+		down.Store(false)
 		b.drained(2 * time.Minute)
 		status(Status{})
 		b.mustStop()

@@ -11,7 +11,7 @@ import (
 
 // Consumer reads one queue. Make it with [New].
 type Consumer struct {
-	Config
+	config  Config
 	breaker *breaker
 	// room bounds what is received and not finished; slots, how many handlers run.
 	// Room is a little larger, for the messages that wait out an outage while probes
@@ -44,7 +44,7 @@ func New(config Config) (*Consumer, error) {
 		return nil, fmt.Errorf("consumer configuration: %w", errors.Join(problems...))
 	}
 	return &Consumer{
-		Config:   c,
+		config:   c,
 		breaker:  newBreaker(c.PauseMin, c.PauseMax),
 		room:     make(semaphore, c.Concurrency+spareRoom),
 		slots:    make(semaphore, c.Concurrency),
@@ -83,7 +83,7 @@ func (c *Consumer) Run(ctx context.Context) error {
 	go func() { c.workers.Wait(); close(finished) }()
 	select {
 	case <-finished:
-	case <-time.After(c.StopTimeout):
+	case <-time.After(c.config.StopTimeout):
 		abort()
 		<-finished // within abortGrace
 	}

@@ -60,7 +60,7 @@ func (c *Consumer) deleteBatch(batch []*message) {
 		for m, err := range problems {
 			var final *finalError
 			if errors.As(err, &final) {
-				c.emit(queueEvent(m, fmt.Errorf("delete message: %w", err)))
+				c.config.emit(queueEvent(m, fmt.Errorf("delete message: %w", err)))
 				continue
 			}
 			batch = append(batch, m)
@@ -70,7 +70,7 @@ func (c *Consumer) deleteBatch(batch []*message) {
 		}
 	}
 	for _, m := range batch {
-		c.emit(queueEvent(m, fmt.Errorf("delete message: %w (it will be received again)", problems[m])))
+		c.config.emit(queueEvent(m, fmt.Errorf("delete message: %w (it will be received again)", problems[m])))
 	}
 }
 
@@ -81,7 +81,7 @@ func (e *finalError) Error() string { return e.code + ": " + e.text }
 
 // deleteOnce returns what went wrong, by message.
 func (c *Consumer) deleteOnce(batch []*message) map[*message]error {
-	in := &sqs.DeleteMessageBatchInput{QueueUrl: &c.QueueURL}
+	in := &sqs.DeleteMessageBatchInput{QueueUrl: &c.config.QueueURL}
 	for i, m := range batch {
 		in.Entries = append(in.Entries, types.DeleteMessageBatchRequestEntry{
 			Id: aws.String(strconv.Itoa(i)), ReceiptHandle: &m.handle,
@@ -89,7 +89,7 @@ func (c *Consumer) deleteOnce(batch []*message) map[*message]error {
 	}
 	ctx, cancel := context.WithTimeout(c.lasting, callTimeout)
 	defer cancel()
-	out, err := c.SQS.DeleteMessageBatch(ctx, in)
+	out, err := c.config.SQS.DeleteMessageBatch(ctx, in)
 	problems := map[*message]error{}
 	if err != nil {
 		for _, m := range batch {

@@ -21,7 +21,8 @@
 //   - nil: done. Recorded in the store, deleted from the queue.
 //   - [Unavailable]: the system behind is down, the message is not to blame. It stays
 //     here, hidden, and nothing is received until a single probe gets through. That
-//     uses up none of its receives.
+//     uses up none of its receives. (A message that meets it again and again while
+//     others get through is to blame, and fails.)
 //   - [Reject]: no attempt will ever work. Moved to the dead-letter queue.
 //   - any other error, a panic, or no answer in time: this message failed. It is
 //     hidden for a while, longer each time, then received again; after the queue's

@@ -284,3 +284,11 @@ func (q *fakeQueue) SendMessage(_ context.Context, in *sqs.SendMessageInput, _ .
 	q.sent = append(q.sent, in)
 	return &sqs.SendMessageOutput{MessageId: aws.String("dead")}, nil
 }
+
+func (q *fakeQueue) mostReceives() int {
+	most := 0
+	for _, m := range q.messages {
+		most = max(most, m.receives)
+	}
+	return most
+}

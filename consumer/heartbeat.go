@@ -52,7 +52,7 @@ func (f *inflight) all() []*message {
 // of what is being handled alive, until the context ends. It beats four times in
 // Visibility, so that one beat may fail and the handlers still have time to stop.
 func (c *Consumer) heartbeat(ctx context.Context) {
-	ticker := time.NewTicker(c.Visibility / 4)
+	ticker := time.NewTicker(c.config.Visibility / 4)
 	defer ticker.Stop()
 	for {
 		select {
@@ -65,7 +65,7 @@ func (c *Consumer) heartbeat(ctx context.Context) {
 }
 
 func (c *Consumer) beat(ctx context.Context) {
-	ctx, cancel := context.WithTimeout(ctx, c.Visibility/4)
+	ctx, cancel := context.WithTimeout(ctx, c.config.Visibility/4)
 	defer cancel()
 	all := c.inflight.all()
 	var due []*message
@@ -75,8 +75,8 @@ func (c *Consumer) beat(ctx context.Context) {
 		case m.lost:
 			// SQS gave it to somebody else. Our attempt goes on under its lease, which
 			// follows hiddenUntil, and theirs waits for it.
-			m.hiddenUntil = time.Now().Add(c.Visibility)
-		case time.Until(m.hiddenUntil) <= c.Visibility*3/4:
+			m.hiddenUntil = time.Now().Add(c.config.Visibility)
+		case time.Until(m.hiddenUntil) <= c.config.Visibility*3/4:
 			due = append(due, m) // else the next beat is in time; most need none at all
 		}
 		m.mu.Unlock()
@@ -91,17 +91,17 @@ func (c *Consumer) beat(ctx context.Context) {
 
 // extend hides the messages for Visibility from now.
 func (c *Consumer) extend(ctx context.Context, batch []*message) {
-	in := &sqs.ChangeMessageVisibilityBatchInput{QueueUrl: &c.QueueURL}
+	in := &sqs.ChangeMessageVisibilityBatchInput{QueueUrl: &c.config.QueueURL}
 	for i, m := range batch {
 		in.Entries = append(in.Entries, types.ChangeMessageVisibilityBatchRequestEntry{
-			Id: aws.String(strconv.Itoa(i)), ReceiptHandle: &m.handle, VisibilityTimeout: seconds(c.Visibility),
+			Id: aws.String(strconv.Itoa(i)), ReceiptHandle: &m.handle, VisibilityTimeout: seconds(c.config.Visibility),
 		})
 	}
-	until := time.Now().Add(c.Visibility)
-	out, err := c.SQS.ChangeMessageVisibilityBatch(ctx, in)
+	until := time.Now().Add(c.config.Visibility)
+	out, err := c.config.SQS.ChangeMessageVisibilityBatch(ctx, in)
 	if err != nil {
 		if ctx.Err() == nil || errors.Is(ctx.Err(), context.DeadlineExceeded) {
-			c.emit(Event{Kind: QueueFailed, Err: fmt.Errorf("extend the visibility of %d messages: %w", len(batch), err)})
+			c.config.emit(Event{Kind: QueueFailed, Err: fmt.Errorf("extend the visibility of %d messages: %w", len(batch), err)})
 		}
 		return
 	}
@@ -115,7 +115,7 @@ func (c *Consumer) extend(ctx context.Context, batch []*message) {
 		m.lost = aws.ToString(f.Code) == codeInvalidHandle
 		m.mu.Unlock()
 		if ok {
-			c.emit(queueEvent(m, fmt.Errorf("extend visibility: %s: %s", aws.ToString(f.Code), aws.ToString(f.Message))))
+			c.config.emit(queueEvent(m, fmt.Errorf("extend visibility: %s: %s", aws.ToString(f.Code), aws.ToString(f.Message))))
 		}
 	}
 }
@@ -127,19 +127,19 @@ func (c *Consumer) extendLease(ctx context.Context, m *message) {
 	m.mu.Lock()
 	a, until := m.attempt, m.hiddenUntil
 	m.mu.Unlock()
-	if _, none := c.Store.(noStore); none || a == nil {
+	if _, none := c.config.Store.(noStore); none || a == nil {
 		return
 	}
 	err := errors.New("the message's visibility was not extended")
 	if until.After(a.until) {
-		err = c.Store.Extend(ctx, a.key, a.owner, until)
+		err = c.config.Store.Extend(ctx, a.key, a.owner, until)
 	}
 	if err == nil {
 		a.until = until
 		return
 	}
 	lost := errors.Is(err, ErrLeaseLost)
-	if inTime := time.Until(a.until) > c.Visibility/2; inTime && !lost {
+	if inTime := time.Until(a.until) > c.config.Visibility/2; inTime && !lost {
 		return // the next beat tries again
 	}
 	m.mu.Lock()
@@ -149,5 +149,5 @@ func (c *Consumer) extendLease(ctx context.Context, m *message) {
 		return
 	}
 	a.cancel(fmt.Errorf("%w: %w", ErrLeaseLost, err))
-	c.emit(Event{Kind: LeaseLost, MessageID: m.id, Receives: m.receives, NotificationID: a.key, Err: fmt.Errorf("extend lease: %w", err)})
+	c.config.emit(Event{Kind: LeaseLost, MessageID: m.id, Receives: m.receives, NotificationID: a.key, Err: fmt.Errorf("extend lease: %w", err)})
 }

@@ -5,61 +5,12 @@ import (
 	"errors"
 	"fmt"
 	"strings"
-	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
 
 	"github.com/onepagecrm/nylas-webhooks/notification"
 )
-
-// crm is a system behind the handler that can be down.
-type crm struct {
-	mu       sync.Mutex
-	down     func(n notification.Notification) (down bool, retryAfter time.Duration)
-	tries    []time.Time // every call, when it began
-	got      map[string]int
-	duration time.Duration
-}
-
-func newCRM(down func(notification.Notification) (bool, time.Duration)) *crm {
-	return &crm{down: down, got: map[string]int{}, duration: 50 * time.Millisecond}
-}
-
-func (c *crm) handle(_ context.Context, n notification.Notification) error {
-	c.mu.Lock()
-	c.tries = append(c.tries, time.Now())
-	c.mu.Unlock()
-	time.Sleep(c.duration)
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if down, retryAfter := c.down(n); down {
-		return Unavailable(errors.New("503 Service Unavailable"), retryAfter)
-	}
-	c.got[n.ID]++
-	return nil
-}
-
-// during counts the calls between two times.
-func (c *crm) during(from, to time.Time) int {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	n := 0
-	for _, t := range c.tries {
-		if !t.Before(from) && t.Before(to) {
-			n++
-		}
-	}
-	return n
-}
-
-func (q *fakeQueue) mostReceives() int {
-	most := 0
-	for _, m := range q.messages {
-		most = max(most, m.receives)
-	}
-	return most
-}
 
 func TestTwoHoursOfOutageUseUpNoReceives(t *testing.T) {
 	const messages, concurrency = 10_000, 20
@@ -281,16 +232,6 @@ func TestMessageThatTheSystemNeverTakesIsFoundOut(t *testing.T) {
 	}
 }
 
-func (c *crm) copied() map[string]int {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	got := map[string]int{}
-	for id, n := range c.got {
-		got[id] = n
-	}
-	return got
-}
-
 // Failing messages say nothing about the system, so in an outage they do not end
 // the pause.
 func TestFailureDuringAnOutageIsNoProof(t *testing.T) {
@@ -382,45 +323,4 @@ func TestOutageLongerThanSQSCanHide(t *testing.T) {
 			t.Errorf("received up to %d times, %d dead letters, %d handled", most, q.deadLetters(), len(system.got))
 		}
 	})
-}
-
-// failingStore fails where a function says so.
-type failingStore struct {
-	Store
-	begin, extend, complete, release func() error
-}
-
-func failure(f func() error) error {
-	if f == nil {
-		return nil
-	}
-	return f()
-}
-
-func (s *failingStore) Begin(ctx context.Context, id, owner string, until time.Time) (Claim, error) {
-	if err := failure(s.begin); err != nil {
-		return Claim{}, err
-	}
-	return s.Store.Begin(ctx, id, owner, until)
-}
-
-func (s *failingStore) Extend(ctx context.Context, id, owner string, until time.Time) error {
-	if err := failure(s.extend); err != nil {
-		return err
-	}
-	return s.Store.Extend(ctx, id, owner, until)
-}
-
-func (s *failingStore) Complete(ctx context.Context, id, owner string) error {
-	if err := failure(s.complete); err != nil {
-		return err
-	}
-	return s.Store.Complete(ctx, id, owner)
-}
-
-func (s *failingStore) Release(ctx context.Context, id, owner string) error {
-	if err := failure(s.release); err != nil {
-		return err
-	}
-	return s.Store.Release(ctx, id, owner)
 }

@@ -73,7 +73,7 @@ func (c *Consumer) receiveAll() {
 		}
 		delay := jitter(doubled(receiveRetryMin, receiveRetryMax, failures))
 		failures++
-		c.emit(Event{Kind: QueueFailed, Err: err, Delay: delay})
+		c.config.emit(Event{Kind: QueueFailed, Err: err, Delay: delay})
 		select {
 		case <-c.stopping.Done():
 		case <-time.After(delay):
@@ -112,11 +112,11 @@ func (c *Consumer) receive(limit int, l leave) ([]*message, error) {
 	if l.probe && len(c.room) > 1 {
 		wait = probePoll
 	}
-	out, err := c.SQS.ReceiveMessage(ctx, &sqs.ReceiveMessageInput{
-		QueueUrl:              &c.QueueURL,
+	out, err := c.config.SQS.ReceiveMessage(ctx, &sqs.ReceiveMessageInput{
+		QueueUrl:              &c.config.QueueURL,
 		MaxNumberOfMessages:   int32(limit),
 		WaitTimeSeconds:       seconds(wait),
-		VisibilityTimeout:     seconds(c.Visibility),
+		VisibilityTimeout:     seconds(c.config.Visibility),
 		MessageAttributeNames: []string{"All"},
 		MessageSystemAttributeNames: []types.MessageSystemAttributeName{
 			types.MessageSystemAttributeNameApproximateReceiveCount,
@@ -130,7 +130,7 @@ func (c *Consumer) receive(limit int, l leave) ([]*message, error) {
 	c.polled.Store(now.UnixNano())
 	messages := make([]*message, len(out.Messages))
 	for i, m := range out.Messages {
-		messages[i] = received(m, now, c.Visibility)
+		messages[i] = received(m, now, c.config.Visibility)
 	}
 	return messages, nil
 }

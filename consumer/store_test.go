@@ -230,3 +230,44 @@ func TestNewDynamoDBStoreNamesEveryProblem(t *testing.T) {
 		}
 	}
 }
+
+// failingStore fails where a function says so.
+type failingStore struct {
+	Store
+	begin, extend, complete, release func() error
+}
+
+func failure(f func() error) error {
+	if f == nil {
+		return nil
+	}
+	return f()
+}
+
+func (s *failingStore) Begin(ctx context.Context, id, owner string, until time.Time) (Claim, error) {
+	if err := failure(s.begin); err != nil {
+		return Claim{}, err
+	}
+	return s.Store.Begin(ctx, id, owner, until)
+}
+
+func (s *failingStore) Extend(ctx context.Context, id, owner string, until time.Time) error {
+	if err := failure(s.extend); err != nil {
+		return err
+	}
+	return s.Store.Extend(ctx, id, owner, until)
+}
+
+func (s *failingStore) Complete(ctx context.Context, id, owner string) error {
+	if err := failure(s.complete); err != nil {
+		return err
+	}
+	return s.Store.Complete(ctx, id, owner)
+}
+
+func (s *failingStore) Release(ctx context.Context, id, owner string) error {
+	if err := failure(s.release); err != nil {
+		return err
+	}
+	return s.Store.Release(ctx, id, owner)
+}

@@ -39,7 +39,7 @@ func (c *Consumer) work(m *message, l leave) {
 			}
 		}
 		c.running.Add(1)
-		e := c.handle(c.handlers, m)
+		e := c.config.handle(c.handlers, m)
 		if e.Kind != Stuck {
 			c.running.Add(-1)
 			c.slots.give()
@@ -51,7 +51,7 @@ func (c *Consumer) work(m *message, l leave) {
 		}
 		switch e.Kind {
 		case Handled, Duplicate, SmokeTest:
-			c.emit(e)
+			c.config.emit(e)
 			c.deletes <- m
 			return
 		case Rejected:
@@ -70,7 +70,7 @@ func (c *Consumer) work(m *message, l leave) {
 				c.retry(m, e)
 				return
 			}
-			c.emit(e)
+			c.config.emit(e)
 		case busy:
 			// The other may be done at any moment, or dead until its lease ends.
 			wait := min(doubled(busyMin, busyMax, waits), max(e.Delay, busyMin))
@@ -88,11 +88,11 @@ func (c *Consumer) report(l leave, e Event) {
 	switch e.Kind {
 	case Handled:
 		if c.breaker.available(l) {
-			c.emit(Event{Kind: Resumed})
+			c.config.emit(Event{Kind: Resumed})
 		}
 	case Held:
 		if pause := c.breaker.unavailable(l, retryAfter(e.Err)); pause > 0 {
-			c.emit(Event{Kind: Paused, Delay: pause, Err: e.Err})
+			c.config.emit(Event{Kind: Paused, Delay: pause, Err: e.Err})
 		}
 	case Failed, Rejected, Stuck:
 		c.breaker.undecided(l)
@@ -105,7 +105,7 @@ func (c *Consumer) report(l leave, e Event) {
 // After maxReceiveCount receives SQS moves it to the dead-letter queue.
 func (c *Consumer) retry(m *message, e Event) {
 	e.Delay = c.backoff(m)
-	c.emit(e)
+	c.config.emit(e)
 	c.hide(m, e.Delay)
 }
 
@@ -117,7 +117,7 @@ func (c *Consumer) giveBack(m *message, err error) {
 	if m.suspicion.met {
 		e.Delay = c.backoff(m)
 	}
-	c.emit(e)
+	c.config.emit(e)
 	c.hide(m, e.Delay)
 }
 
@@ -127,30 +127,30 @@ func (c *Consumer) abandon(m *message, e Event) {
 	var stuck *stuckError
 	errors.As(e.Err, &stuck)
 	e.Delay = c.backoff(m)
-	if int(c.stuck.Add(1)) == c.Concurrency {
+	if int(c.stuck.Add(1)) == c.config.Concurrency {
 		c.fail(ErrStuck)
 	}
 	go func() {
 		err := <-stuck.returned // too late: its message is on its way to another attempt
-		c.Logger.Info("consumer: a stuck handler returned", "message_id", m.id, "error", err)
+		c.config.Logger.Info("consumer: a stuck handler returned", "message_id", m.id, "error", err)
 		c.stuck.Add(-1)
 		c.running.Add(-1)
 		c.slots.give()
 	}()
-	c.emit(e)
+	c.config.emit(e)
 	c.hide(m, e.Delay)
 }
 
 // reject moves a message to the dead-letter queue: first send, then delete, so that
 // a crash makes two of it, never none.
 func (c *Consumer) reject(m *message, e Event) {
-	if c.DeadLetterQueueURL == "" {
+	if c.config.DeadLetterQueueURL == "" {
 		e.Kind = Failed
 		c.retry(m, e)
 		return
 	}
 	in := &sqs.SendMessageInput{
-		QueueUrl:          &c.DeadLetterQueueURL,
+		QueueUrl:          &c.config.DeadLetterQueueURL,
 		MessageBody:       &m.body,
 		MessageAttributes: m.attributes,
 	}
@@ -159,12 +159,12 @@ func (c *Consumer) reject(m *message, e Event) {
 	}
 	ctx, cancel := context.WithTimeout(c.lasting, callTimeout)
 	defer cancel()
-	if _, err := c.SQS.SendMessage(ctx, in); err != nil {
+	if _, err := c.config.SQS.SendMessage(ctx, in); err != nil {
 		e.Kind, e.Err = Failed, fmt.Errorf("send to dead-letter queue: %w (the message was %w)", err, e.Err)
 		c.retry(m, e)
 		return
 	}
-	c.emit(e)
+	c.config.emit(e)
 	c.deletes <- m
 }
 
@@ -174,11 +174,11 @@ func (c *Consumer) hide(m *message, d time.Duration) {
 	defer c.room.give()
 	ctx, cancel := context.WithTimeout(c.lasting, callTimeout)
 	defer cancel()
-	_, err := c.SQS.ChangeMessageVisibility(ctx, &sqs.ChangeMessageVisibilityInput{
-		QueueUrl: &c.QueueURL, ReceiptHandle: &m.handle, VisibilityTimeout: seconds(d),
+	_, err := c.config.SQS.ChangeMessageVisibility(ctx, &sqs.ChangeMessageVisibilityInput{
+		QueueUrl: &c.config.QueueURL, ReceiptHandle: &m.handle, VisibilityTimeout: seconds(d),
 	})
 	if err != nil {
-		c.emit(queueEvent(m, fmt.Errorf("hide message for %s: %w (it comes back after %s)", d, err, c.Visibility)))
+		c.config.emit(queueEvent(m, fmt.Errorf("hide message for %s: %w (it comes back after %s)", d, err, c.config.Visibility)))
 	}
 }
 
@@ -188,7 +188,7 @@ const callTimeout = 10 * time.Second
 
 // backoff is for how long a message that failed is hidden.
 func (c *Consumer) backoff(m *message) time.Duration {
-	return jitter(doubled(c.RetryMin, c.RetryMax, m.receives-1))
+	return jitter(doubled(c.config.RetryMin, c.config.RetryMax, m.receives-1))
 }
 
 func queueEvent(m *message, err error) Event {

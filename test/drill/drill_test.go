@@ -19,6 +19,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/sns"
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
 	sqstypes "github.com/aws/aws-sdk-go-v2/service/sqs/types"
+	"github.com/aws/smithy-go/logging"
 
 	"github.com/onepagecrm/nylas-webhooks/test/hookctl/localstage"
 )
@@ -50,6 +51,7 @@ func run(m *testing.M) (code int) {
 		fmt.Fprintln(os.Stderr, "test/drill:", err)
 		return 1
 	}
+	stage.AWS.Logger = logging.Nop{} // of the connections that a fast server on the same machine makes it drop
 	return m.Run()
 }
 
@@ -174,16 +176,7 @@ type subscriber struct {
 func subscribe(t *testing.T, topic string) *subscriber {
 	t.Helper()
 	ctx := t.Context()
-	resources, err := cloudformation.NewFromConfig(stage.AWS).DescribeStackResources(ctx, &cloudformation.DescribeStackResourcesInput{StackName: aws.String(stackName)})
-	if err != nil {
-		t.Fatal(err)
-	}
-	var arn string
-	for _, r := range resources.StackResources {
-		if aws.ToString(r.ResourceType) == "AWS::SNS::Topic" && strings.HasPrefix(aws.ToString(r.LogicalResourceId), topic) {
-			arn = aws.ToString(r.PhysicalResourceId)
-		}
-	}
+	arn := physicalID(t, "AWS::SNS::Topic", topic)
 	queues := sqs.NewFromConfig(stage.AWS)
 	made, err := queues.CreateQueue(ctx, &sqs.CreateQueueInput{QueueName: aws.String("drill-" + topic)})
 	if err != nil {
@@ -207,6 +200,23 @@ func subscribe(t *testing.T, topic string) *subscriber {
 		t.Fatal(err)
 	}
 	return &subscriber{topic: topic, queue: aws.ToString(made.QueueUrl)}
+}
+
+// physicalID is the name or ARN of the resource with that role in the stack.
+func physicalID(t *testing.T, kind, role string) string {
+	t.Helper()
+	resources, err := cloudformation.NewFromConfig(stage.AWS).DescribeStackResources(t.Context(), &cloudformation.DescribeStackResourcesInput{StackName: aws.String(stackName)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, r := range resources.StackResources {
+		id := aws.ToString(r.LogicalResourceId)
+		if aws.ToString(r.ResourceType) == kind && strings.HasPrefix(id, role) && len(id) == len(role)+8 { // the CDK's hash
+			return aws.ToString(r.PhysicalResourceId)
+		}
+	}
+	t.Fatalf("the stack has no %s %s", kind, role)
+	return ""
 }
 
 // wait returns the notification that an alarm has gone into a state.

@@ -30,7 +30,7 @@ type policy struct {
 
 const (
 	moveTask = "the engine has no message move tasks; the exact statement is a rule in test/stack"
-	logging  = "the engine does not ask for it when a function logs; the exact statement is a rule in test/stack"
+	ownLog   = "the engine does not ask for it when a function logs; the exact statement is a rule in test/stack"
 )
 
 func policies() []policy {
@@ -44,7 +44,7 @@ func policies() []policy {
 				"Spill/s3:PutObject":                       put("spill/drill"),
 				"Overflow/s3:PutObject":                    put("overflow/drill"),
 			},
-			unseen: map[string]string{"WriteLogs/logs:CreateLogStream": logging, "WriteLogs/logs:PutLogEvents": logging},
+			unseen: map[string]string{"WriteLogs/logs:CreateLogStream": ownLog, "WriteLogs/logs:PutLogEvents": ownLog},
 		},
 		{
 			role:  "ConsumerPolicy",

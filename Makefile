@@ -128,7 +128,7 @@ nylas: $(NODE) $(SDKS) ## run Nylas's own SDKs against the tests' stand-in of it
 
 .PHONY: e2e
 e2e: $(NODE) $(ENGINE) $(EXTENDED) ## test the deployed system, consumer and hookctl on engines of their own
-	@$(call gotestsum,testname) -p 1 -count=1 -timeout 20m ./test/e2e/... ./test/consumer/... ./test/hookctl/...
+	@$(call gotestsum,testname) -p 1 -count=1 -timeout 20m ./test/e2e/... ./test/drill/... ./test/consumer/... ./test/hookctl/...
 
 .PHONY: snapshots
 snapshots: $(NODE) ## write the templates' snapshots anew, for review

@@ -44,7 +44,8 @@ run: $(NODE) $(ENGINE) ## deploy to a local engine and play Nylas against it
 # An assembly of its own, so that a run and another target's synth are not in each other's way.
 	@$(on_engine); echo "cdk: deploy $(local)"; \
 		cdk deploy $(local) --output $(dir $(outputs))cdk.out --require-approval never --outputs-file $(outputs)
-	@$(on_engine); go run ./cmd/hookctl demo --stage local
+	@echo "hookworker: build"; go build -o .local/run/hookworker ./cmd/hookworker
+	@$(on_engine); go run ./cmd/hookctl demo --stage local --worker .local/run/hookworker
 
 .PHONY: env
 env: ## print shell exports that point AWS clients at it: eval "$(make -s env)"

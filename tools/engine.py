@@ -293,6 +293,41 @@ def webhook_url(engine, outputs, stack):
     return f"{engine.url()}/restapis/{api}/{stage}/_user_request_/{path}"
 
 
+def ending_polls(app):
+    """End a long poll when its client hangs up.
+
+    MiniStack goes on with it, and hands the next message to nobody: it stays hidden for
+    its visibility timeout, and a consumer that was stopped and started again misses it.
+    """
+
+    async def answer(scope, receive, send):
+        if scope["type"] != "http" or (b"x-amz-target", b"AmazonSQS.ReceiveMessage") not in scope["headers"]:
+            await app(scope, receive, send)
+            return
+        whole = asyncio.Event()  # the request has been read, so what comes next is the hanging up
+
+        async def receive_request():
+            message = await receive()
+            if not message.get("more_body"):
+                whole.set()
+            return message
+
+        async def hang_up():
+            await whole.wait()
+            while (await receive())["type"] != "http.disconnect":
+                pass
+            poll.cancel()
+
+        poll = asyncio.ensure_future(app(scope, receive_request, send))
+        watch = asyncio.ensure_future(hang_up())
+        await asyncio.wait({poll})
+        watch.cancel()
+        if not poll.cancelled():
+            poll.result()  # what went wrong in it, goes wrong here
+
+    return answer
+
+
 def serve(engine, port):
     """Be the engine: MiniStack's application under hypercorn, until SIGTERM.
 
@@ -317,7 +352,7 @@ def serve(engine, port):
 
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))  # a soft limit of 1,024 files ends a load test early
-    asyncio.run(hypercorn_serve(app, config))
+    asyncio.run(hypercorn_serve(ending_polls(app), config))
 
 
 def main():

@@ -16,6 +16,7 @@ import (
 
 func newDemo(s streams) *cobra.Command {
 	var t target
+	var worker string
 	cmd := &cobra.Command{
 		Use:   "demo",
 		Short: "Play Nylas against the local stage and show what reaches the queue",
@@ -25,19 +26,21 @@ notifications, and three that must be refused. Then it reads the queue and holds
 what it finds against what was signed, byte for byte.
 
 It takes its own notifications off the queue again and gives all others back
-(each look raises their receive count by one). A secret that is already stored is
-kept. It refuses every stage but local.`,
+(each look raises their receive count by one). With --worker it runs hookworker
+instead, which delivers everything on the queue to a small stand-in for the CRM. A
+secret that is already stored is kept. It refuses every stage but local.`,
 		Example: `  eval "$(make -s env)"
   hookctl demo --stage local
   hookctl demo --stage local --json | jq .messages`,
 		Args: cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error { return runDemo(cmd.Context(), s, t) },
+		RunE: func(cmd *cobra.Command, _ []string) error { return runDemo(cmd.Context(), s, t, worker) },
 	}
 	t.flags(cmd)
+	cmd.Flags().StringVar(&worker, "worker", "", "deliver to a stand-in CRM by this program, a built hookworker")
 	return cmd
 }
 
-func runDemo(ctx context.Context, s streams, t target) error {
+func runDemo(ctx context.Context, s streams, t target, worker string) error {
 	if t.stage != deployment.Local {
 		return usagef("demo stores a secret and takes messages off the queue, so it runs against --stage local only. To send a sample to stage %q: hookctl send --stage %s message_created", t.stage, t.stage)
 	}
@@ -66,6 +69,12 @@ func runDemo(ctx context.Context, s streams, t target) error {
 			fmt.Fprintf(out, "  %-4s  %-41s  expected %-18s  got %s\n", verdict(step), step.Name, step.Expected, step.Got)
 		},
 		Wait: func(sentence string) { s.stderrf("        %s", sentence) },
+	}
+	if worker != "" {
+		story.CRM = demo.Worker{Program: worker, QueueURL: f.QueueURL, DeadLetterQueueURL: f.DeadLetterQueueURL, Patience: demo.Arrival}
+	}
+	if worker != "" {
+		story.CRM = demo.Worker{Program: worker, QueueURL: f.QueueURL, DeadLetterQueueURL: f.DeadLetterQueueURL, Patience: demo.Arrival}
 	}
 	result, err := story.Run(ctx)
 	if err != nil {
@@ -114,7 +123,7 @@ func printMessages(s streams, result demo.Result) error {
 		fmt.Fprintf(s.out, "\n%d of them came twice, as standard queues may deliver.\n", result.Duplicates)
 	}
 	if result.Others > 0 {
-		fmt.Fprintf(s.out, "\n%d other messages were on the queue and are there still.\n", result.Others)
+		fmt.Fprintf(s.out, "\n%d other messages were on the queue.\n", result.Others)
 	}
 	_, err := fmt.Fprintf(s.out, "\n%d of %d notifications reached the queue\n", result.Reached, result.Sent)
 	return err

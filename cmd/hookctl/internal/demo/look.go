@@ -27,19 +27,19 @@ type Received struct {
 }
 
 // look reads the queue until every accepted notification was seen, takes the run's
-// own messages off it and gives all others back.
+// own messages off it, unless the CRM gets them next, and gives all others back.
 func (r *run) look(ctx context.Context) (err error) {
 	own := make(map[string]delivery)
 	for _, d := range append(r.sent, r.refused...) {
 		own[d.envelope.ID] = d
 	}
 	seen := make(map[string]Message)
-	var others []Received
+	var others, mine []Received
 	defer func() {
 		// Also after Ctrl-C: what was borrowed goes back.
 		late, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
 		defer cancel()
-		if back := r.Queue.GiveBack(late, others); err == nil {
+		if back := r.Queue.GiveBack(late, append(others, mine...)); err == nil {
 			err = back
 		}
 	}()
@@ -54,12 +54,16 @@ func (r *run) look(ctx context.Context) (err error) {
 		}
 		var done []Received
 		for _, m := range batch {
-			d, mine := own[m.Attributes[notification.AttrNotificationID]]
-			if !mine {
+			d, ok := own[m.Attributes[notification.AttrNotificationID]]
+			if !ok {
 				others = append(others, m)
 				continue
 			}
-			done = append(done, m)
+			if r.CRM != nil { // which gets them next
+				mine = append(mine, m)
+			} else {
+				done = append(done, m)
+			}
 			if _, twice := seen[d.envelope.ID]; twice {
 				r.result.Duplicates++
 				continue

@@ -26,13 +26,15 @@ const (
 // again is the time between two tries while a new secret is not known yet.
 const again = 500 * time.Millisecond
 
-// Story is one run of the demo. All fields are required.
+// Story is one run of the demo. All fields but CRM are required.
 type Story struct {
 	Stage   string
 	URL     string // for the result; Webhook sends
 	Webhook Webhook
 	Secrets Secrets
 	Queue   Queue
+	// CRM, if there is one, gets at the end what is on the queue.
+	CRM CRM
 	// Samples are the bodies to send, each under a new id.
 	Samples []samples.Sample
 	// Patience is how long a 503 to a signed notification is taken for "the new
@@ -71,7 +73,7 @@ func (s Story) Run(ctx context.Context) (Result, error) {
 		return r.result, err
 	}
 	for _, part := range []func(context.Context) error{
-		r.challenge, r.beforeSecret, r.storeSecret, r.deliver, r.refusals, r.look,
+		r.challenge, r.beforeSecret, r.storeSecret, r.deliver, r.refusals, r.look, r.toCRM,
 	} {
 		if err := part(ctx); err != nil {
 			return r.result, err
@@ -231,6 +233,25 @@ func (r *run) post(ctx context.Context, name string, d delivery, signature strin
 		return err
 	}
 	r.step(Step{Name: name, Expected: status(expected), Got: status(answer.Status), OK: answer.Status == expected})
+	return nil
+}
+
+// toCRM shows the last part of the way: the queue's messages reach the CRM.
+func (r *run) toCRM(ctx context.Context) error {
+	if r.CRM == nil {
+		return nil
+	}
+	want := make(map[string][]byte)
+	for _, d := range r.sent {
+		want[d.envelope.ID] = d.body
+	}
+	arrived, others, err := r.CRM.Deliver(ctx, want)
+	if err != nil {
+		return err
+	}
+	r.result.Others += others // none are left on the queue now
+	form := fmt.Sprintf("%%d of %d, verified", len(want))
+	r.step(Step{Name: "a stand-in CRM gets them from hookworker", Expected: fmt.Sprintf(form, len(want)), Got: fmt.Sprintf(form, arrived), OK: arrived == len(want)})
 	return nil
 }
 

@@ -2,6 +2,7 @@ package demo
 
 import (
 	"bytes"
+	"context"
 	"fmt"
 	"io"
 	"net/http"
@@ -58,6 +59,30 @@ func TestRunWaitsForTheSecret(t *testing.T) {
 	}
 	if len(waits) != 1 {
 		t.Errorf("told %d times that it waits, want once: %q", len(waits), waits)
+	}
+}
+
+// crm is a CRM that gets some of what it should.
+type crm struct{ arrived int }
+
+func (c crm) Deliver(_ context.Context, want map[string][]byte) (int, int, error) {
+	return min(c.arrived, len(want)), 0, nil
+}
+
+// TestRunLeavesTheQueueToTheCRM: what the demo looked at is given back for the worker.
+func TestRunLeavesTheQueueToTheCRM(t *testing.T) {
+	for arrived, ok := range map[int]bool{10: true, 9: false} {
+		stage := standin.New(t)
+		story := newStory(t, stage)
+		story.CRM = crm{arrived}
+		result, err := story.Run(t.Context())
+		if err != nil || result.OK() != ok || result.Reached != 10 {
+			t.Errorf("%d arrived: error %v, OK %t with %d reached", arrived, err, result.OK(), result.Reached)
+		}
+		left, err := story.Queue.Receive(t.Context())
+		if err != nil || len(left) != 10 {
+			t.Errorf("%d messages are left for the worker (%v), want 10", len(left), err)
+		}
 	}
 }
 

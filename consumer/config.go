@@ -33,6 +33,12 @@ type Config struct {
 	// message, so it should cache. An error of it counts as [Unavailable].
 	// nil: the front door's verification is enough.
 	Secrets func(context.Context) ([]string, error)
+	// S3 and Bucket (the stack's output BucketName) are for notifications that are too
+	// large for SQS, about 800 kB that do not compress: their bodies are in the bucket,
+	// under overflow/. Without them such a message is unreadable. The client is an
+	// *s3.Client.
+	S3     s3API
+	Bucket string
 	// HandlerTimeout is how long one call of the handler may take. Default 30 s.
 	HandlerTimeout time.Duration
 	// Concurrency is how many handlers run at once. Default 10, what one receive
@@ -128,6 +134,9 @@ func (c Config) problems() []error {
 	}
 	if c.Concurrency < 1 || c.Concurrency > maxConcurrency {
 		problems = append(problems, fmt.Errorf("Concurrency is %d, it must be between 1 and %d", c.Concurrency, maxConcurrency))
+	}
+	if (c.S3 == nil) != (c.Bucket == "") {
+		problems = append(problems, errors.New("S3 and Bucket belong together: set both or none"))
 	}
 	return append(problems, positive("HandlerTimeout", c.HandlerTimeout)...)
 }

@@ -198,12 +198,6 @@ func TestUnreadableAndUnverifiedAreLeftToTheRedrivePolicy(t *testing.T) {
 		"not gzip": {with(func(w *notification.Wire) {
 			w.Attributes[notification.AttrEncoding] = notification.Attribute{DataType: "String", Value: notification.EncodingGzipBase64}
 		}), Unreadable},
-		"body in S3": {with(func(w *notification.Wire) {
-			var err error
-			if *w, err = w.Overflow(notification.Pointer{Bucket: "b", Key: "overflow/k"}); err != nil {
-				t.Fatal(err)
-			}
-		}), Unreadable},
 		"tampered": {with(func(w *notification.Wire) { w.Body += " " }), Unverified},
 	} {
 		t.Run(name, func(t *testing.T) {

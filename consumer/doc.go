@@ -7,7 +7,8 @@
 // # The way of one message
 //
 //  1. receive.go: a long poll asks for as many messages as handlers are free.
-//  2. work.go: the message is decoded and, if asked for, its signature verified.
+//  2. work.go: the message is decoded, its body fetched from S3 where it is there
+//     (overflow.go), and its signature verified, if that is asked for.
 //  3. breaker.go: while the system behind is unavailable, it waits here.
 //  4. handle.go: the [Store] is asked for a lease on the notification's id; the
 //     handler is called; its success is recorded.

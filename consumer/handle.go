@@ -30,9 +30,12 @@ const (
 // Stuck or busy.
 func (c Config) handle(ctx context.Context, m *message) Event {
 	e := Event{MessageID: m.id, Receives: m.receives}
-	n, err := m.decode()
+	n, err := c.decode(ctx, m)
 	if err != nil {
 		e.Kind, e.Err = Unreadable, fmt.Errorf("decode message: %w", err)
+		if errors.Is(err, errFetch) {
+			e.Kind = Failed
+		}
 		return e
 	}
 	e.NotificationID, e.Type = n.ID, n.Type

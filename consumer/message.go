@@ -1,9 +1,7 @@
 package consumer
 
 import (
-	"cmp"
 	"context"
-	"errors"
 	"sync"
 	"time"
 
@@ -38,19 +36,6 @@ type attempt struct {
 	key, owner string
 	until      time.Time
 	cancel     context.CancelCauseFunc // ends the handler's context
-}
-
-// errOverflow: this version does not read bodies from S3.
-var errOverflow = errors.New("the body is an S3 object (SQS Extended Client), which this consumer does not read")
-
-// decode reads the notification out of the message. This is the place where a body
-// that overflowed into S3 would be fetched; until then such a message is unreadable,
-// so that no handler takes the pointer for the body.
-func (m *message) decode() (notification.Notification, error) {
-	if _, overflowed, err := notification.ParsePointer(m.body, m.strings); overflowed {
-		return notification.Notification{}, cmp.Or(err, errOverflow)
-	}
-	return notification.Decode(m.body, m.strings)
 }
 
 // key is what the store knows the notification by: its id, or the SQS message's

@@ -19,6 +19,7 @@ const (
 	crmVar         = "HOOKWORKER_CRM_URL"               // required: where to POST, http or https
 	secretsVar     = "HOOKWORKER_SIGNING_SECRETS"       // required: one or more whsec_..., separated by blanks
 	tableVar       = "HOOKWORKER_TABLE"                 // DynamoDB table that keeps duplicates away; none: they are delivered
+	bucketVar      = "HOOKWORKER_BUCKET"                // the stack's output BucketName, for notifications too large for SQS
 	concurrencyVar = "HOOKWORKER_CONCURRENCY"           // deliveries at once
 	timeoutVar     = "HOOKWORKER_TIMEOUT"               // of one delivery, as in "10s"
 	listenVar      = "HOOKWORKER_LISTEN"                // address of the health checks and metrics
@@ -37,11 +38,11 @@ const (
 
 // settings is the configuration, checked.
 type settings struct {
-	queueURL, deadLetterQueueURL, table, listen string
-	crm                                         *url.URL
-	signers                                     []*standardwebhooks.Webhook
-	concurrency                                 int
-	timeout                                     time.Duration
+	queueURL, deadLetterQueueURL, table, bucket, listen string
+	crm                                                 *url.URL
+	signers                                             []*standardwebhooks.Webhook
+	concurrency                                         int
+	timeout                                             time.Duration
 }
 
 // load reads the settings from the environment. The error names everything that is
@@ -67,6 +68,7 @@ func load(lookup func(string) (string, bool)) (settings, error) {
 		queueURL:           required(queueVar, "the stack's output QueueUrl"),
 		deadLetterQueueURL: required(deadVar, "the stack's output DeadLetterQueueUrl"),
 		table:              get(tableVar),
+		bucket:             get(bucketVar),
 		listen:             defaultListen,
 		concurrency:        defaultConcurrency,
 		timeout:            defaultTimeout,

@@ -25,6 +25,7 @@ import (
 
 	awsconfig "github.com/aws/aws-sdk-go-v2/config"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
+	"github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
 	"github.com/prometheus/client_golang/prometheus"
 
@@ -71,6 +72,12 @@ func run(ctx context.Context, lookup func(string) (string, bool), logs io.Writer
 		Concurrency:        s.concurrency,
 		Logger:             slog.New(slog.NewJSONHandler(logs, nil)),
 		Observe:            m.observe,
+	}
+	if s.bucket != "" {
+		c.Bucket = s.bucket
+		c.S3 = s3.NewFromConfig(cfg, func(o *s3.Options) {
+			o.UsePathStyle = cfg.BaseEndpoint != nil // a local engine's host has no subdomain per bucket
+		})
 	}
 	if s.table != "" {
 		if c.Store, err = consumer.NewDynamoDBStore(dynamodb.NewFromConfig(cfg), s.table, 0); err != nil {

@@ -88,7 +88,7 @@ func (w Worker) run(ctx context.Context, crm, secret string, complete <-chan str
 	select {
 	case <-complete:
 		stop()
-		_ = <-ended // what it says when it is told to stop is no problem of the demo's
+		<-ended //nolint:errcheck // what it says when it is told to stop is no problem of the demo
 		return nil
 	case err := <-ended:
 		if ctx.Err() != nil {

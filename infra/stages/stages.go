@@ -69,6 +69,9 @@ type Stage struct {
 	// ConsumerTimeout is how long the system that reads the queue may need for one
 	// message. Six times this the message stays hidden, as AWS advises.
 	ConsumerTimeout time.Duration
+	// Deduplicate adds a DynamoDB table in which consumers write down what they have
+	// handled, so that a notification that comes twice is handled once.
+	Deduplicate bool
 	// ConsumerPrincipals are ARNs of roles or accounts outside this account that may
 	// read the queue. Inside it, attach the policy of output ConsumerPolicyArn.
 	ConsumerPrincipals []string

@@ -6,6 +6,7 @@
 //	secret.go     the webhook secret, created empty
 //	queues.go     the queue, its dead letters, who may read them
 //	bucket.go     where a notification is kept when SQS does not take it
+//	worker.go     what hookworker may do beyond reading, the table of what was handled
 //	operator.go   who may put notifications back
 //	key.go        the KMS key of stages that have their own
 //	alarms.go     how an alarm is built and whom it tells; alarmtable.go has them all

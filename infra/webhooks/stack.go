@@ -52,6 +52,12 @@ func NewStack(scope constructs.Construct, stage stages.Stage, builder *Builder) 
 	// Ref, which is the ARN on AWS: every tool takes it as the secret's id.
 	output(stack, "SecretName", "Store the webhook secret here; pass it as --secret-id", secret.Ref())
 	output(stack, "ConsumerPolicyArn", "Attach this policy to whatever reads the queue", queues.consumerPolicy.ManagedPolicyArn())
+	completed := newCompleted(stack, stage)
+	output(stack, "WorkerPolicyArn", "Attach this policy as well to whatever uses package consumer, hookworker for one",
+		newWorkerPolicy(stack, stage, queues, completed, key).ManagedPolicyArn())
+	if completed != nil {
+		output(stack, "CompletedTableName", "Where consumers write down what they have handled", completed.TableName())
+	}
 	output(stack, "BucketName", "What SQS did not take, under spill/ and overflow/", bucket.bucket.BucketName())
 	output(stack, "OperatorPolicyArn", "Attach this policy to whoever puts dead letters and spilled notifications back",
 		newOperatorPolicy(stack, stage, queues, bucket, key).ManagedPolicyArn())

@@ -55,6 +55,7 @@ func full() stages.Stage {
 	s.ReservedConcurrency = 400
 	s.QuietEventsPerMinute = 10
 	s.ConsumerTimeout = 2 * time.Minute
+	s.Deduplicate = true
 	s.ConsumerPrincipals = []string{"arn:aws:iam::210987654321:role/crm"}
 	s.Pages = stages.Recipients{Emails: []string{"on-call@example.com"}, Endpoints: []string{"https://events.example.com/pages"}}
 	s.Tickets = stages.Recipients{Emails: []string{"team@example.com"}}

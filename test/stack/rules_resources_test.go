@@ -24,7 +24,7 @@ var accepted = []string{
 	"AWS::ApiGateway::Deployment", "AWS::ApiGateway::GatewayResponse", "AWS::ApiGateway::Method", "AWS::ApiGateway::Resource",
 	"AWS::ApiGateway::RestApi", "AWS::ApiGateway::Stage", alarmType, "AWS::CloudWatch::Dashboard", "AWS::Events::Rule", "AWS::IAM::ManagedPolicy",
 	"AWS::IAM::Role", keyType, "AWS::Lambda::Alias", functionType, "AWS::Lambda::Permission", versionType, logGroupType,
-	"AWS::Logs::MetricFilter", bucketType, "AWS::S3::BucketPolicy", "AWS::SNS::Subscription", topicType, "AWS::SNS::TopicPolicy", queueType, "AWS::SQS::QueuePolicy", secretType,
+	"AWS::Logs::MetricFilter", bucketType, "AWS::S3::BucketPolicy", tableType, "AWS::SNS::Subscription", topicType, "AWS::SNS::TopicPolicy", queueType, "AWS::SQS::QueuePolicy", secretType,
 }
 
 // stateful are the logical ids of what holds data, by type. A changed id is a new,
@@ -33,16 +33,17 @@ var stateful = map[string][]string{
 	queueType:    {"DeadLettersBBF8BAAB", "Queue4A7E3555", "SpillNotices5DF528D5"},
 	bucketType:   {"Bucket83908E77"},
 	secretType:   {"Secret"},
+	tableType:    {"CompletedDFD81B64"},
 	keyType:      {"Key961B73FD"},
 	logGroupType: {"AccessLogs8B620ECA", "ReceiverLogsDEB6297F"},
 }
 
 var outputNames = []string{"BucketName", "ConsumerPolicyArn", "DashboardUrl", "DeadLetterQueueUrl", "OperatorPolicyArn", "QueueArn", "QueueUrl",
-	"SecretName", "SpillNoticesQueueUrl", "WebhookUrl"}
+	"SecretName", "SpillNoticesQueueUrl", "WebhookUrl", "WorkerPolicyArn"}
 
 // physicalNames are the properties that fix a resource's name, by type.
 var physicalNames = map[string]string{
-	queueType: "QueueName", bucketType: "BucketName", topicType: "TopicName", secretType: "Name", logGroupType: "LogGroupName", functionType: "FunctionName",
+	queueType: "QueueName", tableType: "TableName", bucketType: "BucketName", topicType: "TopicName", secretType: "Name", logGroupType: "LogGroupName", functionType: "FunctionName",
 	"AWS::IAM::Role": "RoleName", "AWS::IAM::ManagedPolicy": "ManagedPolicyName",
 }
 
@@ -63,7 +64,7 @@ var resourceRules = []rule{
 		name: "logical ids of state", why: "a renamed construct is a new, empty queue beside the one with the notifications",
 		check: func(d deployment) (f findings) {
 			for kind, ids := range stateful {
-				if kind == keyType && !d.stage.OwnKey {
+				if kind == keyType && !d.stage.OwnKey || kind == tableType && !d.stage.Deduplicate {
 					ids = nil
 				}
 				f.want(kind, d.template.of(kind), ids)
@@ -110,7 +111,11 @@ var resourceRules = []rule{
 	{
 		name: "outputs", why: "people and programs find the deployment by exactly these names",
 		check: func(d deployment) (f findings) {
-			f.want("the outputs' names", slices.Sorted(maps.Keys(d.template.Outputs)), outputNames)
+			names := outputNames
+			if d.stage.Deduplicate {
+				names = slices.Sorted(slices.Values(append([]string{"CompletedTableName"}, names...)))
+			}
+			f.want("the outputs' names", slices.Sorted(maps.Keys(d.template.Outputs)), names)
 			for name, o := range d.template.Outputs {
 				if o.Description == "" || o.Value == nil || o.Export != nil {
 					f.addf("%s needs a description and a value, and no export", name)

@@ -1,0 +1,48 @@
+package webhooks
+
+import (
+	"github.com/aws/aws-cdk-go/awscdk/v2"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awsdynamodb"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awsiam"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awskms"
+	"github.com/aws/jsii-runtime-go"
+
+	"github.com/onepagecrm/nylas-webhooks/consumer"
+	"github.com/onepagecrm/nylas-webhooks/infra/stages"
+)
+
+// newCompleted makes the table in which consumers write down what they have handled,
+// nil where the stage does without. It holds ids and times for two weeks, no mail.
+func newCompleted(stack awscdk.Stack, stage stages.Stage) awsdynamodb.Table {
+	if !stage.Deduplicate {
+		return nil
+	}
+	return awsdynamodb.NewTable(stack, jsii.String("Completed"), &awsdynamodb.TableProps{
+		PartitionKey:        &awsdynamodb.Attribute{Name: jsii.String(consumer.TableKey), Type: awsdynamodb.AttributeType_STRING},
+		TimeToLiveAttribute: jsii.String(consumer.TableTTL),
+		BillingMode:         awsdynamodb.BillingMode_PAY_PER_REQUEST, // bursts of 20,000, and nothing at night
+		RemovalPolicy:       removalPolicy(stage),
+	})
+}
+
+// newWorkerPolicy lists what package consumer may use beyond reading the queue:
+// putting rejected notifications into the dead-letter queue, and the table.
+func newWorkerPolicy(stack awscdk.Stack, stage stages.Stage, queues queues, completed awsdynamodb.Table, key awskms.Key) awsiam.ManagedPolicy {
+	allow := func(sid string, resource *string, actions ...string) awsiam.PolicyStatement {
+		return awsiam.NewPolicyStatement(&awsiam.PolicyStatementProps{
+			Sid: &sid, Actions: jsii.Strings(actions...), Resources: &[]*string{resource},
+		})
+	}
+	statements := []awsiam.PolicyStatement{allow("PutAside", queues.deadLetters.QueueArn(), "sqs:SendMessage")}
+	if completed != nil {
+		statements = append(statements, allow("WriteDown", completed.TableArn(), "dynamodb:DeleteItem", "dynamodb:PutItem", "dynamodb:UpdateItem"))
+	}
+	if key != nil {
+		// SQS asks for both when a message is sent to an encrypted queue.
+		statements = append(statements, allow("EncryptNotifications", key.KeyArn(), "kms:Decrypt", "kms:GenerateDataKey"))
+	}
+	return awsiam.NewManagedPolicy(stack, jsii.String("WorkerPolicy"), &awsiam.ManagedPolicyProps{
+		Description: jsii.String("What hookworker of " + StackName(stage) + " needs beyond the consumer policy"),
+		Statements:  &statements,
+	})
+}

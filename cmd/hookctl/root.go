@@ -55,7 +55,7 @@ Exit codes:
 	root.SetIn(s.in)
 	root.SetOut(s.out)
 	root.SetErr(s.err)
-	root.AddCommand(newDemo(s), newSend(s), newVerify(s), newSecret(s), newWebhook(s), newDLQ(s), newDoctor(s), newSpill(s))
+	root.AddCommand(newDemo(s), newSend(s), newVerify(s), newSecret(s), newWebhook(s), newDLQ(s), newDoctor(s), newTail(s), newGaps(s), newSpill(s))
 	usageErrors(root)
 	return root
 }

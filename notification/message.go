@@ -69,7 +69,8 @@ type Notification struct {
 	ReceivedAt time.Time
 	// Signature is the one that was verified.
 	Signature Signature
-	// RequestID is API Gateway's request id; the receiver's log line has it too.
+	// RequestID is API Gateway's id of the request (extendedRequestId, which no caller
+	// can set); the receiver's log line and the access log have it too.
 	RequestID string
 }
 
@@ -111,6 +112,13 @@ func (n Notification) Encode() (Wire, error) {
 			return w, nil
 		}
 	}
+	return n.EncodeCompressed()
+}
+
+// EncodeCompressed is [Notification.Encode] for a body that goes as base64 of gzip in
+// any case.
+func (n Notification) EncodeCompressed() (Wire, error) {
+	w := Wire{Attributes: n.attributes(), GroupID: groupID(n.GrantID)}
 	w.Attributes[AttrEncoding] = Attribute{"String", EncodingGzipBase64}
 	body, err := gzipBase64(n.Body)
 	if err != nil {

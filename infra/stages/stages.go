@@ -78,7 +78,7 @@ type Stage struct {
 
 	// QuietEventsPerMinute is how many notifications arrive per minute in the quietest
 	// hour. With it silence and failing signatures page; 0 means not known yet, and
-	// neither alarm exists.
+	// neither alarm exists. A Protected stage then wants a reason in AlarmsOff.
 	QuietEventsPerMinute int
 	// Pages hears of alarms that need somebody at once, Tickets of the others.
 	Pages, Tickets Recipients

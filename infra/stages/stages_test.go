@@ -12,6 +12,7 @@ func valid() Stage {
 		RequestsPerSecond: 1000, Burst: 1000, ReservedConcurrency: 200, LogDays: 14,
 		ConsumerTimeout: time.Minute, ConsumerPrincipals: []string{"arn:aws:iam::210987654321:role/crm"},
 		QuietEventsPerMinute: 5, Protected: true,
+		Tickets:   Recipients{Emails: []string{"team@example.com"}},
 		Pages:     Recipients{Emails: []string{"on-call@example.com"}, Endpoints: []string{"https://events.example.com/x"}},
 		AlarmsOff: map[string]string{"QueueAge": "nobody reads this queue"},
 	}
@@ -90,15 +91,19 @@ func TestDeployable(t *testing.T) {
 	if err := s.Deployable(); err != nil {
 		t.Errorf("a complete stage: %v", err)
 	}
-	s.Account, s.Region, s.Pages = "", "", Recipients{}
+	s.Account, s.Region, s.Pages, s.Tickets, s.QuietEventsPerMinute = "", "", Recipients{}, Recipients{}, 0
 	err := s.Deployable()
 	if err == nil {
 		t.Fatal("a stage without account and pager is deployable")
 	}
-	for _, want := range []string{"no account and region", "nobody to page"} {
+	for _, want := range []string{"no account and region", "nobody to page", "nobody to write tickets to", "quietest hour"} {
 		if !strings.Contains(err.Error(), want) {
 			t.Errorf("%q does not contain %q", err, want)
 		}
+	}
+	s.AlarmsOff["SignaturesFailing"] = "the traffic is not known yet"
+	if err := s.Deployable(); strings.Contains(err.Error(), "quietest hour") {
+		t.Errorf("a written reason does not count: %v", err)
 	}
 	s.Protected = false
 	if err := s.Deployable(); err != nil {

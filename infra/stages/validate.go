@@ -155,5 +155,12 @@ func (s Stage) Deployable() error {
 	if len(s.Pages.Emails)+len(s.Pages.Endpoints) == 0 {
 		p.addf("has nobody to page. Set Pages of %s in infra/stages: a mail address, or the https endpoint of your paging service.", s.Name)
 	}
+	if len(s.Tickets.Emails)+len(s.Tickets.Endpoints) == 0 {
+		p.addf("has nobody to write tickets to. Set Tickets of %s in infra/stages: a wrong secret, say, loses everything and is a ticket only.", s.Name)
+	}
+	if s.QuietEventsPerMinute == 0 && s.AlarmsOff["SignaturesFailing"] == "" {
+		p.addf("does not say how many notifications arrive in its quietest hour, so nobody is woken when every signature fails. "+
+			"Set QuietEventsPerMinute of %s in infra/stages, or write why not into AlarmsOff[\"SignaturesFailing\"].", s.Name)
+	}
 	return errors.Join(p.errs...)
 }

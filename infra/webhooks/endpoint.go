@@ -54,6 +54,9 @@ func gatewayResponses() []gatewayResponse {
 		{id: "ApiConfigurationError", kind: awsapigateway.ResponseType_API_CONFIGURATION_ERROR(), status: 503, fault: true},
 		// Every other 5xx, the gateway's own failures among them.
 		{id: "Default5xx", kind: awsapigateway.ResponseType_DEFAULT_5XX(), status: 503, fault: true},
+		// A content coding that the gateway cannot unpack: its 415 would lose the event.
+		// Strangers can ask for it, so it is no fault.
+		{id: "UnsupportedMediaType", kind: awsapigateway.ResponseType_UNSUPPORTED_MEDIA_TYPE(), status: 503},
 		// Another path or method. AWS's own answer, 403 "Missing Authentication Token",
 		// sends whoever mistyped the URL looking for credentials.
 		{id: "NotFound", kind: awsapigateway.ResponseType_MISSING_AUTHENTICATION_TOKEN(), status: 404},
@@ -69,7 +72,6 @@ func gatewayResponses() []gatewayResponse {
 // docs.aws.amazon.com/apigateway/latest/developerguide/api-gateway-variables-for-access-logging.html
 type accessLogFields struct {
 	RequestID          string `json:"requestId"` // as in the receiver's log and the message's attribute
-	ExtendedRequestID  string `json:"extendedRequestId"`
 	Time               string `json:"time"`
 	Stage              string `json:"stage"`
 	Method             string `json:"method"`
@@ -84,8 +86,7 @@ type accessLogFields struct {
 }
 
 var accessLog = accessLogFields{
-	RequestID:          "$context.requestId",
-	ExtendedRequestID:  "$context.extendedRequestId",
+	RequestID:          "$context.extendedRequestId", // $context.requestId is what a caller says it is
 	Time:               "$context.requestTimeEpoch",
 	Stage:              "$context.stage",
 	Method:             "$context.httpMethod",

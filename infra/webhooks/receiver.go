@@ -63,7 +63,9 @@ func newReceiver(stack awscdk.Stack, stage stages.Stage, builder *Builder, queue
 		LoggingFormat: awslambda.LoggingFormat_JSON,
 		Tracing:       tracing,
 		CurrentVersionOptions: &awslambda.VersionOptions{
-			RemovalPolicy: awscdk.RemovalPolicy_RETAIN, // the alias can be pointed back at it
+			// The alias can be pointed back at it. One that a failed deployment made goes, or
+			// Lambda would not make it again.
+			RemovalPolicy: awscdk.RemovalPolicy_RETAIN_ON_UPDATE_OR_DELETE,
 		},
 	})
 	acceptFunction(stage, function)

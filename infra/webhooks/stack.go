@@ -94,7 +94,9 @@ func output(stack awscdk.Stack, id, description string, value *string) {
 // stack.
 func removalPolicy(stage stages.Stage) awscdk.RemovalPolicy {
 	if stage.Retain {
-		return awscdk.RemovalPolicy_RETAIN
+		// Except when the deployment that makes it fails: what never held anything must not
+		// be in the way of the next try.
+		return awscdk.RemovalPolicy_RETAIN_ON_UPDATE_OR_DELETE
 	}
 	return awscdk.RemovalPolicy_DESTROY
 }

@@ -89,7 +89,7 @@ const (
 	FieldTimestamp      = "timestamp"
 	FieldLevel          = "level"
 	FieldMessage        = "msg"
-	FieldRequestID      = "request_id"      // API Gateway's, as in the access log and in the SQS attribute
+	FieldRequestID      = "request_id"      // API Gateway's extendedRequestId, as in the access log and in the SQS attribute
 	FieldNotificationID = "notification_id" // only after the signature was verified, like the three below
 	FieldType           = "type"
 	FieldGrantID        = "grant_id"

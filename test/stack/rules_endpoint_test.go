@@ -18,7 +18,7 @@ const (
 // loggable are the access log's variables that hold nothing of the caller's making,
 // hence no personal data and no quote that would break the line.
 var loggable = []string{
-	"$context.requestId", "$context.extendedRequestId", "$context.requestTimeEpoch", "$context.stage", "$context.httpMethod",
+	"$context.extendedRequestId", "$context.requestTimeEpoch", "$context.stage", "$context.httpMethod",
 	"$context.resourcePath", "$context.status", "$context.error.responseType", "$context.integration.status",
 	"$context.integrationStatus", "$context.responseLatency", "$context.integrationLatency", "$context.responseLength",
 }
@@ -131,7 +131,7 @@ var endpointRules = []rule{
 			}
 			// What the metric filter, the runbook's commands and whoever joins the logs read.
 			for key, variable := range map[string]string{
-				"requestId": "$context.requestId", "stage": "$context.stage", "status": "$context.status",
+				"requestId": "$context.extendedRequestId", "stage": "$context.stage", "status": "$context.status",
 				"responseType": "$context.error.responseType", "lambdaStatus": "$context.integrationStatus", "latency": "$context.responseLatency",
 			} {
 				f.want(key, line[key], variable)
@@ -140,6 +140,7 @@ var endpointRules = []rule{
 		},
 		mutations: []mutation{
 			{"off", func(t template) { delete(apiStage(t), "AccessLogSetting") }},
+			{"the id that a caller can set", logAlso("requestId", "$context.requestId")},
 			{"address", logAlso("sourceIp", "$context.identity.sourceIp")},
 			{"path", logAlso("path", "$context.path")},
 			{"error text, whose quotes break the line", logAlso("error", "$context.integration.error")},
@@ -235,7 +236,7 @@ var gatewayResponses = map[string]gatewayResponse{
 	"INVALID_API_KEY":        {"403", "DEFAULT_4XX", "403"},
 	"INVALID_SIGNATURE":      {"403", "DEFAULT_4XX", "403"},
 	"UNAUTHORIZED":           {"401", "DEFAULT_4XX", "401"},
-	"UNSUPPORTED_MEDIA_TYPE": {"415", "DEFAULT_4XX", "415"},
+	"UNSUPPORTED_MEDIA_TYPE": {"415", "DEFAULT_4XX", "503"}, // a content coding that the gateway cannot unpack; Nylas does not come again on 415
 	"WAF_FILTERED":           {"403", "DEFAULT_4XX", "403"},
 	"DEFAULT_4XX":            {"", "DEFAULT_4XX", ""}, // unset: it would change every 4xx above
 }

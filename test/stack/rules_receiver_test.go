@@ -82,7 +82,7 @@ var receiverRules = []rule{
 				f.addf("%d versions", len(versions))
 				return f
 			}
-			f.want("the version's DeletionPolicy", d.template.Resources[versions[0]].DeletionPolicy, "Retain")
+			f.want("the version's DeletionPolicy", d.template.Resources[versions[0]].DeletionPolicy, "RetainExceptOnCreate")
 			f.want("the alias's name", alias.at("Name"), "live")
 			f.want("the alias's version", alias.at("FunctionVersion"), getAtt(versions[0], "Version"))
 			for _, id := range d.template.of("AWS::ApiGateway::Method") {

@@ -79,14 +79,15 @@ var resourceRules = []rule{
 	{
 		name: "state is kept", why: "removing a resource or the stack must not delete notifications, the secret or the logs of production",
 		check: func(d deployment) (f findings) {
-			want := "Delete"
+			// Except on create: what a failed first deployment made would be in the way of the next.
+			removed, replaced := "Delete", "Delete"
 			if d.stage.Retain {
-				want = "Retain"
+				removed, replaced = "RetainExceptOnCreate", "Retain"
 			}
 			for kind := range stateful {
 				for _, id := range d.template.of(kind) {
-					f.want(id+"'s DeletionPolicy", d.template.Resources[id].DeletionPolicy, want)
-					f.want(id+"'s UpdateReplacePolicy", d.template.Resources[id].UpdateReplacePolicy, want)
+					f.want(id+"'s DeletionPolicy", d.template.Resources[id].DeletionPolicy, removed)
+					f.want(id+"'s UpdateReplacePolicy", d.template.Resources[id].UpdateReplacePolicy, replaced)
 				}
 			}
 			return f

@@ -125,8 +125,8 @@ func nameless(d deployment) string {
 		{`"` + name + `"`, `"<stage>"`},
 		{`\bstage ` + name + `\b`, "stage <stage>"},
 		{`\\"Stage\\",\\"` + name + `\\"`, `\"Stage\",\"<stage>\"`}, // in the dashboard
-		{`\b` + name + `: has\b`, "<stage>: has"},                   // in the rule that refuses deployment
-		{`\bPages of ` + name + `\b|\bRegion of ` + name + `\b`, "… of <stage>"},
+		{`\b` + name + `: (has|does)\b`, "<stage>: $1"},             // in the rule that refuses deployment
+		{`\bof ` + name + ` in infra/stages\b`, "of <stage> in infra/stages"},
 	} {
 		out = regexp.MustCompile(s.pattern).ReplaceAllString(out, s.replacement)
 	}
@@ -178,7 +178,7 @@ func TestInventory(t *testing.T) {
 			}
 			id = strings.ReplaceAll(strings.ReplaceAll(id, "NylasWebhooks"+s.Name, "NylasWebhooks<stage>"), "Stage"+s.Name, "Stage<stage>")
 			id = regexp.MustCompile(`^(.*<stage>.*?)[0-9A-F]{8}$`).ReplaceAllString(id, "$1") // the hash of a path with the stage's name
-			in[r.Type+" "+id] = append(in[r.Type+" "+id], s.Name+map[string]string{"Retain": "(retained)"}[r.DeletionPolicy])
+			in[r.Type+" "+id] = append(in[r.Type+" "+id], s.Name+map[string]string{"Retain": "(retained)", "RetainExceptOnCreate": "(retained)"}[r.DeletionPolicy])
 		}
 	}
 	var b strings.Builder

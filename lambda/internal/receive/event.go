@@ -20,7 +20,9 @@ type event struct {
 	QueryStringParameters           map[string]string   `json:"queryStringParameters"`
 	MultiValueQueryStringParameters map[string][]string `json:"multiValueQueryStringParameters"`
 	RequestContext                  struct {
-		RequestID string `json:"requestId"`
+		// RequestID is API Gateway's own; a caller can set the other one, requestId.
+		// https://docs.aws.amazon.com/apigateway/latest/developerguide/api-gateway-variables-for-access-logging.html
+		RequestID string `json:"extendedRequestId"`
 	} `json:"requestContext"`
 	// Body stays as it is in the event, a JSON string, so that base64 is decoded
 	// straight from it.

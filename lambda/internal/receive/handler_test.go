@@ -19,6 +19,7 @@ import (
 
 	"github.com/onepagecrm/nylas-webhooks/lambda/contract"
 	"github.com/onepagecrm/nylas-webhooks/lambda/internal/secretstore"
+	"github.com/onepagecrm/nylas-webhooks/lambda/internal/sqsqueue"
 	"github.com/onepagecrm/nylas-webhooks/notification"
 	"github.com/onepagecrm/nylas-webhooks/notification/samples"
 )
@@ -148,7 +149,7 @@ func signed(body []byte, signature string) events.APIGatewayProxyRequest {
 	e := events.APIGatewayProxyRequest{
 		HTTPMethod: "POST", Path: "/nylas", Headers: headers, MultiValueHeaders: map[string][]string{},
 		Body: base64.StdEncoding.EncodeToString(body), IsBase64Encoded: true,
-		RequestContext: events.APIGatewayProxyRequestContext{RequestID: "request-1"},
+		RequestContext: events.APIGatewayProxyRequestContext{RequestID: "set by the caller", ExtendedRequestID: "request-1"},
 	}
 	for name, value := range headers {
 		e.MultiValueHeaders[name] = []string{value}
@@ -265,6 +266,28 @@ func noise() []byte {
 	noise := make([]byte, 800_000) // base64 of it is just too large
 	_, _ = rand.NewChaCha8([32]byte{}).Read(noise)
 	return noise
+}
+
+// What SQS refuses for its contents is sent encoded, and only spilled if that fails.
+func TestRefusedContentIsEncoded(t *testing.T) {
+	b := newBench(t)
+	sends := 0
+	b.queue.send = func(context.Context) error {
+		if sends++; sends == 1 {
+			return fmt.Errorf("send to queue: %w", sqsqueue.ErrRefused)
+		}
+		return nil
+	}
+	if r := b.do(post(body, secret)); r.StatusCode != 200 || len(b.queue.sent) != 1 || len(b.bucket.spilled) != 0 {
+		t.Fatalf("answered %d, %d sent, %d spilled", r.StatusCode, len(b.queue.sent), len(b.bucket.spilled))
+	}
+	if w := b.queue.sent[0]; w.Attributes["content_encoding"].Value != "gzip+base64" || !bytes.Equal(received(t, w).Body, body) {
+		t.Errorf("sent as %q", w.Attributes["content_encoding"].Value)
+	}
+	b.queue.send = func(context.Context) error { return fmt.Errorf("send to queue: %w", sqsqueue.ErrRefused) }
+	if r := b.do(post(body, secret)); r.StatusCode != 200 || len(b.bucket.spilled) != 1 {
+		t.Errorf("refused for good: answered %d, %d spilled", r.StatusCode, len(b.bucket.spilled))
+	}
 }
 
 // What is spilled is the message that SQS would have got.

@@ -26,7 +26,8 @@ import (
 
 const (
 	// maxAge: how long a value is used unseen. A rotation is noticed earlier, by its
-	// first mismatch; this bounds how long a revoked value lives.
+	// first mismatch; this bounds how long a value lives after another was stored and
+	// its label removed.
 	maxAge = 5 * time.Minute
 	// minInterval between two reads of one execution environment, so that forged
 	// requests cannot buy calls of Secrets Manager (or exhaust its rate for others).
@@ -127,7 +128,8 @@ func (s *Store) valid() []string {
 }
 
 // load reads the secret and, while it may still verify, the previous value. What
-// is held changes only when all of that succeeded.
+// could not be read does not replace what is held: a secret that was emptied or
+// deleted by mistake goes on to work where it is known.
 func (s *Store) load(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
@@ -139,6 +141,12 @@ func (s *Store) load(ctx context.Context) error {
 	until := created.Add(contract.PreviousSecretLifetime)
 	if s.now().Before(until) {
 		if previous, _, err = s.get(ctx, "AWSPREVIOUS"); err != nil && !errors.Is(err, ErrNotStored) {
+			// The current one is certain. What it replaced here is likely the one that could
+			// not be read; the next read will tell.
+			if s.current != "" && s.current != current {
+				s.previous = s.current
+			}
+			s.current, s.previousUntil = current, until
 			return fmt.Errorf("read previous secret: %w", err)
 		}
 	}

@@ -14,6 +14,7 @@ import (
 	"fmt"
 	"net/http"
 	"regexp"
+	"strings"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -94,22 +95,25 @@ func (b *Bucket) put(ctx context.Context, key, contentType string, object []byte
 		Body:        bytes.NewReader(object),
 		IfNoneMatch: aws.String("*"), // nothing that is kept is ever overwritten
 	})
-	// The key is this request's alone, so what is there is what the first try wrote
-	// before its answer got lost.
+	// The key is this request's alone (API Gateway makes the id, no caller can), so what
+	// is there is what the first try wrote before its answer got lost.
 	if api := smithy.APIError(nil); errors.As(err, &api) && api.ErrorCode() == "PreconditionFailed" {
 		return nil
 	}
 	return err
 }
 
-// plainID is what API Gateway's request ids are made of.
-var plainID = regexp.MustCompile(`^[A-Za-z0-9-]{8,64}$`)
+// requestIDs are what API Gateway's ids are made of: base64.
+var requestIDs = regexp.MustCompile(`^[A-Za-z0-9+/=_-]{8,64}$`)
+
+// forKey makes the base64 of an id fit into a key, as its URL variant does.
+var forKey = strings.NewReplacer("+", "-", "/", "_", "=", "")
 
 // objectID returns the request's id, so that object and log line find each other, or
 // a random one where a request has none that can stand in a key.
 func objectID(requestID string) string {
-	if plainID.MatchString(requestID) {
-		return requestID
+	if requestIDs.MatchString(requestID) {
+		return forKey.Replace(requestID)
 	}
 	return rand.Text()
 }

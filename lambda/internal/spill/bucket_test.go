@@ -67,8 +67,9 @@ var (
 )
 
 const (
-	requestID = "3f2b8c1e-aaaa-bbbb-cccc-0123456789ab"
-	spillKey  = "bucket.s3.eu-west-1.amazonaws.com/spill/2026/11/25/00/" + requestID + ".json.gz"
+	requestID = "Fp8nV/GX+gIAMFTFg="
+	inKey     = "Fp8nV_GX-gIAMFTFg"
+	spillKey  = "bucket.s3.eu-west-1.amazonaws.com/spill/2026/11/25/00/" + inKey + ".json.gz"
 )
 
 func TestSpillKeepsTheWholeMessage(t *testing.T) {
@@ -89,7 +90,7 @@ func TestOverflowPointsToTheBody(t *testing.T) {
 		t.Fatal(err)
 	}
 	p, ok, err := notification.ParsePointer(small.Body, map[string]string{"ExtendedPayloadSize": small.Attributes["ExtendedPayloadSize"].Value})
-	if !ok || err != nil || p.Bucket != "bucket" || p.Key != "overflow/"+requestID {
+	if !ok || err != nil || p.Bucket != "bucket" || p.Key != "overflow/"+inKey {
 		t.Fatalf("pointer %v, %v, %v", p, ok, err)
 	}
 	if got := f.objects["bucket.s3.eu-west-1.amazonaws.com/"+p.Key]; got != wire.Body {

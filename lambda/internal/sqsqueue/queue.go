@@ -10,6 +10,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"slices"
 	"sync/atomic"
 	"time"
 
@@ -18,6 +19,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws/retry"
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
 	"github.com/aws/aws-sdk-go-v2/service/sqs/types"
+	"github.com/aws/smithy-go"
 
 	"github.com/onepagecrm/nylas-webhooks/notification"
 )
@@ -84,6 +86,14 @@ func (q *Queue) Warm(ctx context.Context) error {
 	return answer.Body.Close()
 }
 
+// ErrRefused: SQS will not take this message, however often it is asked: for a
+// character in it, an attribute or its size. Other messages are not concerned.
+var ErrRefused = errors.New("SQS refuses the message")
+
+// refusals are the codes by which SQS says so.
+// https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_SendMessage.html
+var refusals = []string{"InvalidMessageContents", "InvalidParameterValue", "InvalidAttributeValue", "InvalidAttributeName", "MissingParameter"}
+
 // Send returns nil only when SQS has confirmed that it keeps the message. After an
 // error the message may be on the queue all the same.
 func (q *Queue) Send(ctx context.Context, w notification.Wire) error {
@@ -98,8 +108,12 @@ func (q *Queue) Send(ctx context.Context, w notification.Wire) error {
 	if err == nil && aws.ToString(out.MessageId) == "" {
 		err = errors.New("the answer has no message id") // not SQS's: some proxy's 200
 	}
+	if api := smithy.APIError(nil); errors.As(err, &api) && slices.Contains(refusals, api.ErrorCode()) {
+		return fmt.Errorf("send to queue: %w: %w", ErrRefused, err)
+	}
 	q.troubled.Store(err != nil)
 	if err != nil {
+		q.http.CloseIdleConnections() // the one short try that follows must not meet a dead one
 		return fmt.Errorf("send to queue: %w", err)
 	}
 	return nil

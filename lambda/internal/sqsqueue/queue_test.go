@@ -182,6 +182,18 @@ func TestTime(t *testing.T) {
 	})
 }
 
+// A message that SQS refuses says nothing about SQS.
+func TestRefusedMessage(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		for _, code := range refusals {
+			q, tries := newQueue(func(int, []byte, *http.Request) (*http.Response, error) { return fail(400, code), nil })
+			if err := q.Send(t.Context(), wire); !errors.Is(err, ErrRefused) || *tries != 1 || q.troubled.Load() {
+				t.Errorf("%s: %v after %d tries, troubled: %v", code, err, *tries, q.troubled.Load())
+			}
+		}
+	})
+}
+
 // The caller's own deadline ends it earlier.
 func TestCallersDeadline(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

@@ -20,6 +20,7 @@ import (
 	s3types "github.com/aws/aws-sdk-go-v2/service/s3/types"
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
 	"github.com/aws/aws-sdk-go-v2/service/sqs/types"
+	"github.com/aws/smithy-go"
 	"golang.org/x/sync/errgroup"
 	"golang.org/x/time/rate"
 
@@ -172,7 +173,8 @@ func (s Store) replay(ctx context.Context, key string) (outcome, error) {
 		return refused, fmt.Errorf("%s: %w", key, err)
 	}
 	if _, err := s.Queues.SendMessage(ctx, message(s.QueueURL, wire)); err != nil {
-		if invalid := (*types.InvalidMessageContents)(nil); errors.As(err, &invalid) {
+		// SQS refuses this one; of the others that says nothing.
+		if api := smithy.APIError(nil); errors.As(err, &api) && (api.ErrorCode() == "InvalidMessageContents" || api.ErrorCode() == "InvalidParameterValue") {
 			return refused, fmt.Errorf("%s: %w", key, err)
 		}
 		return none, fmt.Errorf("send to queue: %w", err)

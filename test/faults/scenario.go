@@ -21,7 +21,7 @@ type Scenario struct {
 	Name string
 	// Notifications is how many genuine ones are sent, 0: until During returns. Forged is
 	// how many others are sent among them. First attempts come Rate a second; where that
-	// is 0, each as soon as one of Parallel connections is free.
+	// is 0, each as soon as one of Parallel connections is free, which the retries share.
 	Notifications, Forged int
 	Rate                  float64
 	Parallel              int

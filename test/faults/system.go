@@ -61,6 +61,9 @@ func newSystem(program string, stack Stack, sc Scenario) *System {
 		URL: s.front.URL + "/nylas", Client: nylas.NewClient(sc.Parallel), Compression: sc.Compression,
 		Observe: s.observe, Hold: s.hold,
 	}
+	if sc.Rate == 0 {
+		s.Nylas.Slots = make(chan struct{}, sc.Parallel)
+	}
 	return s
 }
 

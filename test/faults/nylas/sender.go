@@ -47,6 +47,8 @@ type Sender struct {
 	URL string
 	// Client is shared by all deliveries.
 	Client *http.Client
+	// Slots, where it is set, is how many requests are under way at once, retries too.
+	Slots chan struct{}
 	// Compression is the factor by which the time between attempts is shortened.
 	Compression float64
 	// Observe gets every attempt when it is over. It may be called concurrently.
@@ -106,10 +108,16 @@ func (s *Sender) Deliver(ctx context.Context, n Notification, tried func()) {
 		} else {
 			a.Signature = notification.Sign(key, a.Body).String()
 		}
+		if s.Slots != nil {
+			s.Slots <- struct{}{}
+		}
 		a.Sent = time.Now()
 		var wait time.Duration
 		a.Status, wait, a.Err = s.post(ctx, a)
 		a.Done = time.Now()
+		if s.Slots != nil {
+			<-s.Slots
+		}
 		a.Last = !retried[a.Status] || number == attempts || n.Forged // who forges keeps no rules
 		s.count(a)
 		s.Observe(a)

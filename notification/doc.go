@@ -12,7 +12,7 @@
 // The front door uses [Notification.Encode] and [Sign]'s counterpart, and tools
 // that play Nylas use [Sign].
 //
-// The package parses no JSON and has no dependency but the standard library: Nylas
-// adds notification types and fields at any time, so the body is passed on as it
-// came. It knows nothing of any SDK; [Wire] is what goes into SendMessage.
+// The package does not look into a body and has no dependency but the standard
+// library: Nylas adds notification types and fields at any time, so the body is passed
+// on as it came. A body that is too large for SQS is in S3; [ParsePointer] says where. It knows nothing of any SDK; [Wire] is what goes into SendMessage.
 package notification

@@ -73,9 +73,6 @@ func runDemo(ctx context.Context, s streams, t target, worker string) error {
 	if worker != "" {
 		story.CRM = demo.Worker{Program: worker, QueueURL: f.QueueURL, DeadLetterQueueURL: f.DeadLetterQueueURL, Patience: demo.Arrival}
 	}
-	if worker != "" {
-		story.CRM = demo.Worker{Program: worker, QueueURL: f.QueueURL, DeadLetterQueueURL: f.DeadLetterQueueURL, Patience: demo.Arrival}
-	}
 	result, err := story.Run(ctx)
 	if err != nil {
 		return deployment.Explain(err)
@@ -123,7 +120,7 @@ func printMessages(s streams, result demo.Result) error {
 		fmt.Fprintf(s.out, "\n%d of them came twice, as standard queues may deliver.\n", result.Duplicates)
 	}
 	if result.Others > 0 {
-		fmt.Fprintf(s.out, "\n%d other messages were on the queue.\n", result.Others)
+		fmt.Fprintf(s.out, "\n%d other messages were on the queue%s.\n", result.Others, result.Left())
 	}
 	_, err := fmt.Fprintf(s.out, "\n%d of %d notifications reached the queue\n", result.Reached, result.Sent)
 	return err

@@ -59,7 +59,7 @@ var Metrics = []Metric{
 var Paging = []Metric{Accepted, Spilled, SecretUnavailable, SendFailed, Faulted}
 
 // Reason says in one word why a request ended as it did. It is the value of the
-// log field [FieldReason]; the runbook explains each.
+// log field [FieldReason]; docs/architecture.md has the table.
 type Reason string
 
 // The reasons, by the outcome they belong to.

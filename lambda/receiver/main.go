@@ -30,7 +30,7 @@ const warmUp = time.Second
 func main() {
 	config, err := contract.Load(os.LookupEnv)
 	if err != nil {
-		// Lambda logs it and answers 502, which Nylas retries.
+		// Lambda logs it, and API Gateway answers 503, which Nylas retries.
 		fmt.Fprintln(os.Stderr, "receiver:", err)
 		os.Exit(1)
 	}

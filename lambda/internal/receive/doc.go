@@ -4,7 +4,7 @@
 // lambda/receiver is the only user.
 //
 // A wrong status loses mail: Nylas sends again on 408, 429, 502 and 503 only, so
-// whatever may be genuine and is not safely on the queue is answered 503. See
+// whatever may be genuine and could not be kept is answered 503. See
 // docs/architecture.md.
 //
 // The package deliberately knows no AWS SDK, no environment variable and no clock:

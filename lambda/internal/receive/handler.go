@@ -18,7 +18,8 @@ import (
 
 const (
 	// deadline of one request: the function is stopped after 8 s, API Gateway gives up
-	// after 9, Nylas after 10. Within it: secret 1.5 s, SQS 3 s, S3 2 s.
+	// after 9, Nylas after 10. Within it: secret 1.5 s, SQS 3 s, S3 2 s (once more for a
+	// body that overflows; then the last of them gets what is left).
 	deadline = 7500 * time.Millisecond
 	// maxChallenge, in characters: Nylas's are under 100, and what is echoed to
 	// strangers should be short.
@@ -62,8 +63,8 @@ func New(secrets Secrets, queue Queue, bucket Bucket, stage string, log io.Write
 }
 
 // Invoke answers one event of API Gateway. It never returns an error and never
-// panics: Lambda would make a 502 or, if it stops the environment, a cold start of
-// it, and neither says in the log what happened.
+// panics: API Gateway would answer 503 for us, but Lambda would start a new
+// environment, and the log would not say what happened.
 func (h *Handler) Invoke(ctx context.Context, payload []byte) (answer []byte, _ error) {
 	ctx, cancel := context.WithTimeout(ctx, deadline)
 	defer cancel()

@@ -94,7 +94,7 @@ func embedded(metrics []metric, now time.Time) slog.Attr {
 		slog.Any("CloudWatchMetrics", []directive{d}))
 }
 
-// level: ERROR where the request may have been genuine and is not on the queue,
+// level: ERROR where the request may have been genuine and could not be kept,
 // WARN where it was refused or where something needs a look, as after a spill.
 func (r *request) level() slog.Level {
 	switch {

@@ -58,6 +58,16 @@ type Result struct {
 	// the run's notifications, and messages that are not the run's.
 	Duplicates int `json:"duplicates"`
 	Others     int `json:"others"`
+	// CRM tells that everything on the queue was delivered to the stand-in CRM.
+	CRM bool `json:"crm"`
+}
+
+// Left says where the others are now.
+func (r Result) Left() string {
+	if r.CRM {
+		return ", and the CRM has them too"
+	}
+	return " and are there still"
 }
 
 // OK tells whether everything was as it should be.

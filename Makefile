@@ -123,13 +123,17 @@ policy: synth $(LINT) $(POLICY) ## check the templates with cdk-nag, cfn-guard, 
 faults: preflight ## prove that no notification is lost when AWS fails, the short version
 	@$(call gotestsum,testname) -count=1 ./test/faults/...
 
+.PHONY: proof
+proof: preflight ## the whole proof under faults, with its soak and a report; half an hour
+	@go run ./test/faults/proof
+
 .PHONY: nylas
 nylas: $(NODE) $(SDKS) ## run Nylas's own SDKs against the tests' stand-in of its API
 	@$(call gotestsum,pkgname) -count=1 ./test/nylas/...
 
 .PHONY: e2e
 e2e: $(NODE) $(ENGINE) $(EXTENDED) ## test the deployed system, consumer and hookctl on engines of their own
-	@$(call gotestsum,testname) -p 1 -count=1 -timeout 20m ./test/e2e/... ./test/drill/... ./test/consumer/... ./test/hookctl/...
+	@$(call gotestsum,testname) -p 1 -count=1 -timeout 20m ./test/e2e/... ./test/drill/... ./test/consumer/... ./test/hookctl/... ./test/transcripts/...
 
 .PHONY: snapshots
 snapshots: $(NODE) ## write the templates' snapshots anew, for review

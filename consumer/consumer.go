@@ -85,7 +85,7 @@ func (c *Consumer) Run(ctx context.Context) error {
 	case <-finished:
 	case <-time.After(c.config.StopTimeout):
 		abort()
-		<-finished // within abortGrace
+		<-finished // within config.grace
 	}
 	close(c.deletes)
 	background.Wait()

@@ -17,22 +17,19 @@ import (
 // spilled ones onto the queue, each removed only after the queue has it. It may not
 // read the queue itself.
 func newOperatorPolicy(stack awscdk.Stack, stage stages.Stage, queues queues, bucket bucket, key awskms.Key) awsiam.ManagedPolicy {
-	allow := func(sid string, conditions map[string]any, resource *string, actions ...string) awsiam.PolicyStatement {
-		return awsiam.NewPolicyStatement(&awsiam.PolicyStatementProps{
-			Sid: &sid, Actions: jsii.Strings(actions...), Resources: &[]*string{resource}, Conditions: &conditions,
-		})
-	}
+	list := allow("ListSpilled", bucket.bucket.BucketArn(), "s3:ListBucket")
+	list.AddCondition(jsii.String("StringLike"), map[string]any{"s3:prefix": contract.SpillPrefix + "*"})
 	statements := []awsiam.PolicyStatement{
-		allow("TakeDeadLetters", nil, queues.deadLetters.QueueArn(), slices.Concat(consumerQueueActions,
+		allow("TakeDeadLetters", queues.deadLetters.QueueArn(), slices.Concat(consumerQueueActions,
 			[]string{"sqs:CancelMessageMoveTask", "sqs:ListMessageMoveTasks", "sqs:StartMessageMoveTask"})...),
-		allow("PutOntoQueue", nil, queues.queue.QueueArn(), "sqs:GetQueueAttributes", "sqs:GetQueueUrl", "sqs:SendMessage"),
-		allow("ListSpilled", map[string]any{"StringLike": map[string]any{"s3:prefix": contract.SpillPrefix + "*"}}, bucket.bucket.BucketArn(), "s3:ListBucket"),
-		allow("TakeSpilled", nil, bucket.spilled(), "s3:DeleteObject", "s3:GetObject"),
-		allow("TakeSpillNotices", nil, bucket.notices.QueueArn(), consumerQueueActions...),
+		allow("PutOntoQueue", queues.queue.QueueArn(), "sqs:GetQueueAttributes", "sqs:GetQueueUrl", "sqs:SendMessage"),
+		list,
+		allow("TakeSpilled", bucket.spilled(), "s3:DeleteObject", "s3:GetObject"),
+		allow("TakeSpillNotices", bucket.notices.QueueArn(), consumerQueueActions...),
 	}
 	if key != nil {
 		// Decrypt for what is received, both for what is sent.
-		statements = append(statements, allow("ReadAndEncryptNotifications", nil, key.KeyArn(), "kms:Decrypt", "kms:GenerateDataKey"))
+		statements = append(statements, allow("ReadAndEncryptNotifications", key.KeyArn(), "kms:Decrypt", "kms:GenerateDataKey"))
 	}
 	policy := awsiam.NewManagedPolicy(stack, jsii.String("OperatorPolicy"), &awsiam.ManagedPolicyProps{
 		Description: jsii.String("What putting notifications of " + StackName(stage) + " back takes"),

@@ -88,23 +88,11 @@ func newQueues(stack awscdk.Stack, stage stages.Stage, bucket bucket, key awskms
 
 func newConsumerPolicy(stack awscdk.Stack, stage stages.Stage, queue awssqs.Queue, bucket bucket, key awskms.Key) awsiam.ManagedPolicy {
 	statements := []awsiam.PolicyStatement{
-		awsiam.NewPolicyStatement(&awsiam.PolicyStatementProps{
-			Sid:       jsii.String("ReadQueue"),
-			Actions:   jsii.Strings(consumerQueueActions...),
-			Resources: &[]*string{queue.QueueArn()},
-		}),
-		awsiam.NewPolicyStatement(&awsiam.PolicyStatementProps{
-			Sid:       jsii.String("ReadOverflow"),
-			Actions:   jsii.Strings("s3:GetObject"),
-			Resources: &[]*string{bucket.overflow()},
-		}),
+		allow("ReadQueue", queue.QueueArn(), consumerQueueActions...),
+		allow("ReadOverflow", bucket.overflow(), "s3:GetObject"),
 	}
 	if key != nil {
-		statements = append(statements, awsiam.NewPolicyStatement(&awsiam.PolicyStatementProps{
-			Sid:       jsii.String("DecryptNotifications"),
-			Actions:   jsii.Strings(consumerKeyActions...),
-			Resources: &[]*string{key.KeyArn()},
-		}))
+		statements = append(statements, allow("DecryptNotifications", key.KeyArn(), consumerKeyActions...))
 	}
 	policy := awsiam.NewManagedPolicy(stack, jsii.String("ConsumerPolicy"), &awsiam.ManagedPolicyProps{
 		Description: jsii.String("What reading the queue of " + StackName(stage) + " needs"),

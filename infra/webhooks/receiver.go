@@ -98,11 +98,6 @@ func acceptFunction(stage stages.Stage, function awslambda.Function) {
 // newReceiverRole returns the role without a way to add to it: what the function may
 // do is what this policy lists, not what some construct granted.
 func newReceiverRole(stack awscdk.Stack, stage stages.Stage, logs awslogs.LogGroup, queues queues, bucket bucket, secret awssecretsmanager.CfnSecret, key awskms.Key) awsiam.IRole {
-	allow := func(sid string, resource *string, actions ...string) awsiam.PolicyStatement {
-		return awsiam.NewPolicyStatement(&awsiam.PolicyStatementProps{
-			Sid: &sid, Actions: jsii.Strings(actions...), Resources: &[]*string{resource},
-		})
-	}
 	statements := []awsiam.PolicyStatement{
 		allow("SendNotifications", queues.queue.QueueArn(), "sqs:SendMessage"),
 		allow("ReadSecret", secret.AttrId(), "secretsmanager:GetSecretValue"),
@@ -111,8 +106,7 @@ func newReceiverRole(stack awscdk.Stack, stage stages.Stage, logs awslogs.LogGro
 		allow("Overflow", bucket.overflow(), "s3:PutObject"),
 	}
 	if key != nil {
-		// SQS asks for both when a message is sent to an encrypted queue.
-		statements = append(statements, allow("EncryptNotifications", key.KeyArn(), "kms:Decrypt", "kms:GenerateDataKey"))
+		statements = append(statements, encrypt(key))
 	}
 	if stage.Tracing {
 		// These two actions know no resource.

@@ -28,18 +28,12 @@ func newCompleted(stack awscdk.Stack, stage stages.Stage) awsdynamodb.Table {
 // newWorkerPolicy lists what package consumer may use beyond reading the queue:
 // putting rejected notifications into the dead-letter queue, and the table.
 func newWorkerPolicy(stack awscdk.Stack, stage stages.Stage, queues queues, completed awsdynamodb.Table, key awskms.Key) awsiam.ManagedPolicy {
-	allow := func(sid string, resource *string, actions ...string) awsiam.PolicyStatement {
-		return awsiam.NewPolicyStatement(&awsiam.PolicyStatementProps{
-			Sid: &sid, Actions: jsii.Strings(actions...), Resources: &[]*string{resource},
-		})
-	}
 	statements := []awsiam.PolicyStatement{allow("PutAside", queues.deadLetters.QueueArn(), "sqs:SendMessage")}
 	if completed != nil {
 		statements = append(statements, allow("WriteDown", completed.TableArn(), "dynamodb:DeleteItem", "dynamodb:PutItem", "dynamodb:UpdateItem"))
 	}
 	if key != nil {
-		// SQS asks for both when a message is sent to an encrypted queue.
-		statements = append(statements, allow("EncryptNotifications", key.KeyArn(), "kms:Decrypt", "kms:GenerateDataKey"))
+		statements = append(statements, encrypt(key))
 	}
 	return awsiam.NewManagedPolicy(stack, jsii.String("WorkerPolicy"), &awsiam.ManagedPolicyProps{
 		Description: jsii.String("What hookworker of " + StackName(stage) + " needs beyond the consumer policy"),

@@ -10,6 +10,7 @@ import (
 	"github.com/onepagecrm/nylas-webhooks/infra/findings"
 	"github.com/onepagecrm/nylas-webhooks/infra/stages"
 	"github.com/onepagecrm/nylas-webhooks/lambda/contract"
+	"github.com/onepagecrm/nylas-webhooks/notification"
 )
 
 const (
@@ -22,9 +23,6 @@ const (
 	// maxReceiveCount is how often a message is tried before it is a dead letter. AWS
 	// advises at least 5, so that a consumer's deployment or a short outage kills none.
 	maxReceiveCount = 5
-	// maxMessageBytes is SQS's limit of body and attributes together. It is the default
-	// of new queues, and said because older ones had a quarter of it.
-	maxMessageBytes = 1_048_576
 )
 
 // What reading the queue needs, no more; ReceiveMessage of an encrypted queue
@@ -53,7 +51,7 @@ func newQueues(stack awscdk.Stack, stage stages.Stage, bucket bucket, key awskms
 		Encryption:          encryption,
 		EncryptionMasterKey: master,
 		EnforceSSL:          jsii.Bool(true),
-		MaxMessageSizeBytes: jsii.Number(maxMessageBytes), // what the queue took must fit here too
+		MaxMessageSizeBytes: jsii.Number(notification.MaxMessageBytes), // what the queue took must fit here too
 		RetentionPeriod:     awscdk.Duration_Days(jsii.Number(deadLetterRetentionDays)),
 		RemovalPolicy:       removalPolicy(stage),
 		// byQueue would be tighter, but needs a queue of a fixed name.
@@ -63,7 +61,7 @@ func newQueues(stack awscdk.Stack, stage stages.Stage, bucket bucket, key awskms
 		Encryption:          encryption,
 		EncryptionMasterKey: master,
 		EnforceSSL:          jsii.Bool(true),
-		MaxMessageSizeBytes: jsii.Number(maxMessageBytes),
+		MaxMessageSizeBytes: jsii.Number(notification.MaxMessageBytes), // SQS's default today; older queues had a quarter of it
 		RetentionPeriod:     awscdk.Duration_Days(jsii.Number(retentionDays)),
 		VisibilityTimeout:   awscdk.Duration_Seconds(jsii.Number(stage.VisibilityTimeout().Seconds())),
 		RemovalPolicy:       removalPolicy(stage),

@@ -55,3 +55,10 @@ func TestEnvironmentLoads(t *testing.T) {
 		}
 	}
 }
+
+// A metric that newly pages is thought about in signedOnly.
+func TestPagingMetricsHaveAReason(t *testing.T) {
+	if got, want := slices.Sorted(maps.Keys(signedOnly)), slices.Sorted(slices.Values(contract.Paging)); !slices.Equal(got, want) {
+		t.Errorf("there are reasons for %v; contract.Paging is %v", got, want)
+	}
+}

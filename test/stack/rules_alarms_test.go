@@ -6,22 +6,35 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+
+	"github.com/onepagecrm/nylas-webhooks/lambda/contract"
 )
 
-// signedOnly are the metrics that only a signed request or our own fault moves, so
-// that they may page; each with the reason. A forged request moves none of them.
-var signedOnly = map[string]string{
-	"NylasWebhooks/GatewayFaults":     "the gateway could not get an answer; bodies beyond Lambda's limit are left out",
-	"NylasWebhooks/SendFailed":        "counted after the signature was verified",
-	"NylasWebhooks/SecretUnavailable": "Secrets Manager failed; a request only finds it out",
-	"NylasWebhooks/Faulted":           "a defect of ours; a caller's nonsense is Refused",
-	"NylasWebhooks/Accepted":          "counted after SQS took a verified notification",
-	"NylasWebhooks/Spilled":           "counted after S3 took a verified notification",
-	"AWS/Lambda/Errors":               "the function answers every request; an error is a crash",
-	"AWS/Lambda/Throttles":            "our concurrency; the gateway's throttle bounds what a flood can ask for",
+// signedOnly is why a page alarm may read the receiver's metrics of contract.Paging: a
+// forged request moves none of them.
+var signedOnly = map[contract.Metric]string{
+	contract.SendFailed:        "counted after the signature was verified",
+	contract.SecretUnavailable: "Secrets Manager failed; a request only finds it out",
+	contract.Faulted:           "a defect of ours; a caller's nonsense is Refused",
+	contract.Accepted:          "counted after SQS took a verified notification",
+	contract.Spilled:           "counted after S3 took a verified notification",
+}
+
+// notOurs is the same for what others count: only a signed request or our own fault
+// moves it.
+var notOurs = map[string]string{
+	"NylasWebhooks/GatewayFaults": "the gateway could not get an answer; bodies beyond Lambda's limit are left out",
+	"AWS/Lambda/Errors":           "the function answers every request; an error is a crash",
+	"AWS/Lambda/Throttles":        "our concurrency; the gateway's throttle bounds what a flood can ask for",
 
 	"AWS/SQS/ApproximateAgeOfOldestMessage":      "only verified notifications are on the queues and in the bucket",
 	"AWS/SQS/ApproximateNumberOfMessagesVisible": "only verified notifications are on the queue",
+}
+
+// mayPage tells whether a page alarm may read a metric, as namespace/name.
+func mayPage(metric string) bool {
+	name, own := strings.CutPrefix(metric, contract.MetricNamespace+"/")
+	return notOurs[metric] != "" || own && slices.Contains(contract.Paging, contract.Metric(name))
 }
 
 // topicOf is the role of the topic an alarm of that severity tells.
@@ -99,7 +112,7 @@ var alarmRules = []rule{
 		check: func(d deployment) (f findings) {
 			for _, id := range d.template.of(alarmType) {
 				p := d.template.Resources[id].Properties
-				if !strings.HasPrefix(literal(p.at("AlarmDescription")), "[page]") || signedOnly[metric(p)] != "" {
+				if !strings.HasPrefix(literal(p.at("AlarmDescription")), "[page]") || mayPage(metric(p)) {
 					continue
 				}
 				// The one exception: signatures fail and none is good, five minutes long, where the

@@ -110,6 +110,7 @@ func All() []Stage {
 	staging := base
 	staging.Name = "staging"
 	staging.Protected = true
+	staging.OwnKey = true // as prod, so that a disabled key shows here first
 	staging.Tracing = true
 
 	prod := base

@@ -188,10 +188,10 @@ func queuePages(queues queues) []alarm {
 			role: "DeadLetters", severity: page,
 			// Not NumberOfMessagesSent: SQS does not count its own moves there.
 			metric: queues.deadLetters.MetricApproximateNumberOfMessagesVisible(over(maximum, minute)),
-			breach: above, limit: 0, m: 1, n: 1, // each was tried five times
+			breach: above, limit: 0, m: 1, n: 1, // each was tried five times, or rejected for good
 			missing: missingIsGood,
-			means:   "A notification was received five times and never deleted, so SQS put it aside.",
-			not:     "that it is lost; it is kept until 14 days after it was first sent.",
+			means:   "A notification was received five times and not deleted, or rejected by the consumer, and so put aside.",
+			not:     "that it is lost; it is kept until 14 days after it was first sent. Nor that the consumer is down; one rejected notification is enough.",
 			first: fmt.Sprintf("aws sqs receive-message --visibility-timeout 0 --max-number-of-messages 10 --attribute-names All"+
 				" --message-attribute-names All --query 'Messages[].[MessageId,Attributes,MessageAttributes]' --queue-url %s",
 				*queues.deadLetters.QueueUrl()),

@@ -48,7 +48,7 @@ func NewStack(scope constructs.Construct, stage stages.Stage, builder *Builder) 
 	output(stack, "WebhookUrl", "Register this URL at Nylas", endpoint.url())
 	output(stack, "QueueUrl", "Read the notifications here", queues.queue.QueueUrl())
 	output(stack, "QueueArn", "The same queue, for policies and event sources", queues.queue.QueueArn())
-	output(stack, "DeadLetterQueueUrl", "Notifications that were received five times and not deleted", queues.deadLetters.QueueUrl())
+	output(stack, "DeadLetterQueueUrl", "Notifications that were received five times and not deleted, or rejected by the consumer", queues.deadLetters.QueueUrl())
 	// Ref, which is the ARN on AWS: every tool takes it as the secret's id.
 	output(stack, "SecretName", "Store the webhook secret here; pass it as --secret-id", secret.Ref())
 	output(stack, "ConsumerPolicyArn", "Attach this policy to whatever reads the queue", queues.consumerPolicy.ManagedPolicyArn())

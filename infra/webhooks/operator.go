@@ -1,6 +1,7 @@
 package webhooks
 
 import (
+	"fmt"
 	"slices"
 
 	"github.com/aws/aws-cdk-go/awscdk/v2"
@@ -13,9 +14,9 @@ import (
 	"github.com/onepagecrm/nylas-webhooks/lambda/contract"
 )
 
-// newOperatorPolicy lists what putting notifications back takes: dead letters and
-// spilled ones onto the queue, each removed only after the queue has it. It may not
-// read the queue itself.
+// newOperatorPolicy lists what putting notifications back takes: finding the stage,
+// and dead letters and spilled ones onto the queue, each removed only after the queue
+// has it. It may not read the queue itself.
 func newOperatorPolicy(stack awscdk.Stack, stage stages.Stage, queues queues, bucket bucket, key awskms.Key) awsiam.ManagedPolicy {
 	list := allow("ListSpilled", bucket.bucket.BucketArn(), "s3:ListBucket")
 	list.AddCondition(jsii.String("StringLike"), map[string]any{"s3:prefix": contract.SpillPrefix + "*"})
@@ -26,6 +27,9 @@ func newOperatorPolicy(stack awscdk.Stack, stage stages.Stage, queues queues, bu
 		list,
 		allow("TakeSpilled", bucket.spilled(), "s3:DeleteObject", "s3:GetObject"),
 		allow("TakeSpillNotices", bucket.notices.QueueArn(), consumerQueueActions...),
+		// hookctl reads the outputs, and asks by the stack's name: the id that ends the ARN
+		// is not known then.
+		allow("FindStack", jsii.String(stackARN(stage, *awscdk.Aws_PARTITION(), *awscdk.Aws_REGION(), *awscdk.Aws_ACCOUNT_ID())), "cloudformation:DescribeStacks"),
 	}
 	if key != nil {
 		// Decrypt for what is received, both for what is sent.
@@ -36,5 +40,12 @@ func newOperatorPolicy(stack awscdk.Stack, stage stages.Stage, queues queues, bu
 		Statements:  &statements,
 	})
 	findings.Accept(policy, prefixIsTheBorder, bucket.anyObject(contract.SpillPrefix))
+	findings.Accept(policy, "the name is the border; what follows is the id of the one stack of that name",
+		fmt.Sprintf("AwsSolutions-IAM5[Resource::%s]", stackARN(stage, "<AWS::Partition>", "<AWS::Region>", "<AWS::AccountId>")))
 	return policy
+}
+
+// stackARN is a stage's stack without its id.
+func stackARN(stage stages.Stage, partition, region, account string) string {
+	return fmt.Sprintf("arn:%s:cloudformation:%s:%s:stack/%s/*", partition, region, account, StackName(stage))
 }

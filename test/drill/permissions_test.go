@@ -12,6 +12,7 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/credentials"
+	"github.com/aws/aws-sdk-go-v2/service/cloudformation"
 	"github.com/aws/aws-sdk-go-v2/service/iam"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
@@ -53,12 +54,13 @@ func policies() []policy {
 		{
 			role: "OperatorPolicy",
 			calls: map[string]func(context.Context, aws.Config) error{
-				"PutOntoQueue/sqs:SendMessage":        send(queue),
-				"PutOntoQueue/sqs:GetQueueAttributes": look(queue),
-				"PutOntoQueue/sqs:GetQueueUrl":        find(queue),
-				"ListSpilled/s3:ListBucket":           list("spill/"),
-				"TakeSpilled/s3:GetObject":            get("spill/drill"),
-				"TakeSpilled/s3:DeleteObject":         remove("spill/drill"),
+				"PutOntoQueue/sqs:SendMessage":            send(queue),
+				"PutOntoQueue/sqs:GetQueueAttributes":     look(queue),
+				"PutOntoQueue/sqs:GetQueueUrl":            find(queue),
+				"ListSpilled/s3:ListBucket":               list("spill/"),
+				"TakeSpilled/s3:GetObject":                get("spill/drill"),
+				"TakeSpilled/s3:DeleteObject":             remove("spill/drill"),
+				"FindStack/cloudformation:DescribeStacks": describeStack,
 			},
 			unseen: map[string]string{
 				"TakeDeadLetters/sqs:StartMessageMoveTask": moveTask, "TakeDeadLetters/sqs:ListMessageMoveTasks": moveTask,
@@ -265,6 +267,11 @@ func find(queue string) func(context.Context, aws.Config) error {
 		_, err := sqs.NewFromConfig(cfg).GetQueueUrl(ctx, &sqs.GetQueueUrlInput{QueueName: aws.String(queue[strings.LastIndex(queue, "/")+1:])})
 		return err
 	}
+}
+
+func describeStack(ctx context.Context, cfg aws.Config) error {
+	_, err := cloudformation.NewFromConfig(cfg).DescribeStacks(ctx, &cloudformation.DescribeStacksInput{StackName: aws.String(stackName)})
+	return err
 }
 
 func readSecret(ctx context.Context, cfg aws.Config) error {

@@ -147,6 +147,10 @@ var bucketRules = []rule{
 				statement("TakeSpilled", objectsUnder(d.template, "spill/*"), []any{"s3:DeleteObject", "s3:GetObject"}),
 				statement("TakeSpillNotices", getAtt(notices(d.template), "Arn"), readActions),
 			}
+			find := operatorStatement(d.template, 5)
+			f.want("the stack it finds", literal(find.at("Resource")),
+				"arn:<AWS::Partition>:cloudformation:<AWS::Region>:<AWS::AccountId>:stack/NylasWebhooks-"+d.stage.Name+"/*")
+			want = append(want, map[string]any{"Sid": "FindStack", "Effect": "Allow", "Action": "cloudformation:DescribeStacks", "Resource": find.at("Resource")})
 			if d.stage.OwnKey {
 				want = append(want, statement("ReadAndEncryptNotifications", getAtt(d.template.id(keyType, "Key"), "Arn"), []any{"kms:Decrypt", "kms:GenerateDataKey"}))
 			}
@@ -159,6 +163,8 @@ var bucketRules = []rule{
 			}},
 			{"lists the whole bucket", func(t template) { delete(operatorStatement(t, 2), "Condition") }},
 			{"deletes any object", func(t template) { operatorStatement(t, 3)["Resource"] = "*" }},
+			{"finds any stack", func(t template) { operatorStatement(t, 5)["Resource"] = "*" }},
+			{"finds no stack", func(t template) { operatorStatement(t, 5)["Effect"] = "Deny" }},
 			{"purges", func(t template) { operatorStatement(t, 0)["Action"] = "sqs:*" }},
 		},
 	},

@@ -46,8 +46,8 @@ type Stage struct {
 	// Protected stages need an account, a region and somebody to page before they can
 	// be deployed, and have CloudFormation's termination protection.
 	Protected bool
-	// Retain keeps what holds data (queues, secret, key, log groups) when the stack or
-	// the resource is removed.
+	// Retain keeps what holds data (queues with that of notices, bucket, table, secret,
+	// key, log groups) when the stack or the resource is removed.
 	Retain bool
 	// OwnKey encrypts queues and alarm topics with a KMS key of the stage, else SQS's
 	// own key does and the topics are not encrypted.

@@ -17,9 +17,13 @@ import (
 )
 
 const (
-	// bucketDays is how long an object stays: longer than any message that points to it
-	// (14 days in the dead-letter queue), and time to replay what was spilled.
-	bucketDays = 30
+	// spillDays is how long a spilled notification can be replayed: a month, for an outage
+	// that nobody looked at in a holiday.
+	spillDays = 30
+	// overflowDays is how long a body stays: as long as the message that points to it, when
+	// that was spilled, replayed on the last day and rejected when it left the queue. A dead
+	// letter that hookctl sends back is a new message, and the body does not wait for that.
+	overflowDays = spillDays + retentionDays + deadLetterRetentionDays
 	// abortDays ends uploads that were begun and not finished; one is over in seconds.
 	abortDays = 1
 	// prefixIsTheBorder is why policies name objects by a wildcard.
@@ -49,11 +53,18 @@ func newBucket(stack awscdk.Stack, stage stages.Stage) bucket {
 		Encryption:        awss3.BucketEncryption_S3_MANAGED,
 		ObjectOwnership:   awss3.ObjectOwnership_BUCKET_OWNER_ENFORCED,
 		RemovalPolicy:     removalPolicy(stage),
-		LifecycleRules: &[]*awss3.LifecycleRule{{
-			Id:                                  jsii.String("Expire"),
-			Expiration:                          awscdk.Duration_Days(jsii.Number(bucketDays)),
-			AbortIncompleteMultipartUploadAfter: awscdk.Duration_Days(jsii.Number(abortDays)),
-		}},
+		LifecycleRules: &[]*awss3.LifecycleRule{
+			{
+				Id:                                  jsii.String("Expire"),
+				Expiration:                          awscdk.Duration_Days(jsii.Number(overflowDays)),
+				AbortIncompleteMultipartUploadAfter: awscdk.Duration_Days(jsii.Number(abortDays)),
+			},
+			{
+				Id:         jsii.String("ExpireSpilled"), // of two rules S3 takes the sooner
+				Prefix:     jsii.String(contract.SpillPrefix),
+				Expiration: awscdk.Duration_Days(jsii.Number(spillDays)),
+			},
+		},
 	})
 	// By way of EventBridge: S3's own notifications begin with a test message, which would
 	// wait for a replay that never comes. The L1, because the L2 brings a function to do it.

@@ -10,8 +10,8 @@ import (
 )
 
 // newKey returns the key of queues and alarm topics, nil where the stage has none.
-// The secret and the function's variables (ARNs and a URL) do not use it: the day
-// the key fails, the receiver must still start and say so.
+// The secret and the function's variables (an ARN, a URL and two names) do not use it:
+// the day the key fails, the receiver must still start and say so.
 func newKey(stack awscdk.Stack, stage stages.Stage) awskms.Key {
 	if !stage.OwnKey {
 		return nil

@@ -24,7 +24,7 @@ const (
 	// aliasName is what the gateway calls. Rolling back is pointing it at an older version.
 	aliasName = "live"
 	// noTracing is why a stage without tracing is no finding.
-	noTracing = "this stage is for the local engine, which has no X-Ray"
+	noTracing = "this stage says so; the local engine, for one, has no X-Ray"
 )
 
 type receiver struct {
@@ -82,7 +82,7 @@ func acceptFunction(stage stages.Stage, function awslambda.Function) {
 		"Serverless-LambdaDLQ", "CKV_AWS_116")
 	findings.Accept(function, "it reaches AWS's public endpoints, over TLS and by IAM; a VPC would add what can fail and protect nothing",
 		"CKV_AWS_117", "CT.LAMBDA.PR.3")
-	findings.Accept(function, "its variables are two ARNs, a URL and a name; on the day the stack's key fails it must still start",
+	findings.Accept(function, "its variables are an ARN, a URL and two names; on the day the stack's key fails it must still start",
 		"CKV_AWS_173")
 	findings.Accept(function, "not so: LoggingConfig names a log group with a retention", "WS1004")
 	findings.Accept(function, "the CDK writes the dependency on the role beside the reference that already makes it", "W3005")

@@ -19,7 +19,7 @@ import (
 
 const (
 	// lineWidth is how long a snapshot's line may be before its object is spread out.
-	lineWidth = 120
+	lineWidth = 140
 	// maxSnapshotLines keeps the snapshot something that a reviewer reads.
 	maxSnapshotLines = 1500
 )

@@ -86,7 +86,8 @@ func Soak(rate float64, d time.Duration, samples *[]Sample) Scenario {
 	return Scenario{
 		Name: fmt.Sprintf("soak: %.0f/s for %v, 5 %% faults", rate, d),
 		Rate: rate, Kinds: nylas.Usual, Compression: 60, // 10 to 20 minutes are 10 to 20 s
-		NoOutage: true, Plot: true, Crashes: true, GivesUp: true, // who is hit three times in a row
+		Provisioned: 64,                                             // steady from the start: hundreds of cold starts at once are another scenario
+		NoOutage:    true, Plot: true, Crashes: true, GivesUp: true, // who is hit three times in a row
 		Start: func(s *System) {
 			s.registered()
 			sqs, s3, secrets := soakFaults()
@@ -116,33 +117,32 @@ func Soak(rate float64, d time.Duration, samples *[]Sample) Scenario {
 	}
 }
 
-// memoryGrew compares a process's average in the last third with that in the second.
+// memoryGrew compares the most that a process ever held by the end of the last third
+// with that of the second. Lambda gives an event to the environment that was used last,
+// so one process gets a large share of all, and what it leaks with each event adds up.
 // limit is the function's size in MiB.
 func memoryGrew(samples []Sample, limit int) []string {
 	third := len(samples) / 3
 	if third == 0 || samples[0].Processes == 0 {
 		return nil // no /proc here, or too short to say
 	}
-	before, after := average(samples[third:2*third]), average(samples[2*third:])
 	var wrong []string
-	if after > before*1.1 { // what is left of garbage collection's swing
-		wrong = append(wrong, fmt.Sprintf("a process held %.1f MB on average in the second third and %.1f in the last", before/1e6, after/1e6))
+	before, after := highest(samples[third:2*third]), highest(samples[2*third:])
+	if after > before*11/10 { // what is left of garbage collection's swing
+		wrong = append(wrong, fmt.Sprintf("a process held up to %.1f MB in the second third and %.1f in the last", float64(before)/1e6, float64(after)/1e6))
 	}
-	for _, s := range samples {
-		if s.Peak > limit<<20 {
-			return append(wrong, fmt.Sprintf("a process held %d MB, the function has %d", s.Peak>>20, limit))
-		}
+	if most := highest(samples); most > limit<<20 {
+		wrong = append(wrong, fmt.Sprintf("a process held %d MB, the function has %d", most>>20, limit))
 	}
 	return wrong
 }
 
-// average is the bytes of one process.
-func average(samples []Sample) float64 {
-	bytes, processes := 0, 0
+func highest(samples []Sample) int {
+	most := 0
 	for _, s := range samples {
-		bytes, processes = bytes+s.Resident, processes+s.Processes
+		most = max(most, s.Peak)
 	}
-	return float64(bytes) / float64(max(1, processes))
+	return most
 }
 
 // Calibrate returns how many notifications a second this machine holds: what sixteen

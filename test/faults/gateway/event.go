@@ -47,7 +47,7 @@ func encodeEvent(r *http.Request, body []byte, c Config, id string, lowercase bo
 		Resource: c.Path, Path: c.Path, HTTPMethod: r.Method,
 		Headers: make(map[string]string), MultiValueHeaders: make(map[string][]string),
 		RequestContext: requestContext{
-			RequestID: id, ExtendedRequestID: id[:12] + "=", AccountID: "123456789012", APIID: "a1b2c3d4e5",
+			RequestID: id, ExtendedRequestID: extendedID(), AccountID: "123456789012", APIID: "a1b2c3d4e5",
 			Stage: c.Stage, ResourcePath: c.Path, Path: "/" + c.Stage + c.Path, HTTPMethod: r.Method,
 			Protocol: "HTTP/1.1", Identity: map[string]string{"sourceIp": address, "userAgent": r.UserAgent()},
 		},

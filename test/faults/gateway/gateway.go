@@ -11,6 +11,7 @@ import (
 	"bytes"
 	"compress/gzip"
 	"crypto/rand"
+	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -172,6 +173,13 @@ func unpack(body []byte) ([]byte, error) {
 		return nil, err
 	}
 	return io.ReadAll(io.LimitReader(from, maxBody))
+}
+
+// extendedID is what API Gateway's extended request ids are made of: base64 of 11 bytes.
+func extendedID() string {
+	var b [11]byte
+	_, _ = rand.Read(b[:]) // never fails
+	return base64.StdEncoding.EncodeToString(b[:])
 }
 
 func newID() string {

@@ -87,6 +87,7 @@ func Soak(rate float64, d time.Duration, samples *[]Sample) Scenario {
 		Name: fmt.Sprintf("soak: %.0f/s for %v, 5 %% faults", rate, d),
 		Rate: rate, Kinds: nylas.Usual, Compression: 60, // 10 to 20 minutes are 10 to 20 s
 		Provisioned: 64,                                             // steady from the start: hundreds of cold starts at once are another scenario
+		Concurrency: 200,                                            // more than two cores can run at once; beyond it Lambda refuses
 		NoOutage:    true, Plot: true, Crashes: true, GivesUp: true, // who is hit three times in a row
 		Start: func(s *System) {
 			s.registered()

@@ -19,6 +19,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/config"
 	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
 
+	"github.com/onepagecrm/nylas-webhooks/internal/sdkhttp"
 	"github.com/onepagecrm/nylas-webhooks/notification/samples"
 )
 
@@ -153,6 +154,7 @@ func (s *Stage) connect(ctx context.Context) error {
 	if s.AWS, err = config.LoadDefaultConfig(ctx); err != nil {
 		return err
 	}
+	s.AWS.HTTPClient = sdkhttp.Client(s.AWS.HTTPClient)
 	_, err = secretsmanager.NewFromConfig(s.AWS).PutSecretValue(ctx, &secretsmanager.PutSecretValueInput{
 		SecretId: aws.String(s.Outputs["SecretName"]), SecretString: aws.String(samples.Secret),
 	})

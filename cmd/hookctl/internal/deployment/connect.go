@@ -12,6 +12,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/config"
 	"github.com/aws/smithy-go"
 	"github.com/aws/smithy-go/logging"
+
+	"github.com/onepagecrm/nylas-webhooks/internal/sdkhttp"
 )
 
 // Connect reads the usual AWS settings (environment, profile, role) and makes sure
@@ -23,6 +25,7 @@ func Connect(ctx context.Context) (aws.Config, error) {
 	if err != nil {
 		return aws.Config{}, fmt.Errorf("read the AWS settings: %w", err)
 	}
+	cfg.HTTPClient = sdkhttp.Client(cfg.HTTPClient)
 	if cfg.Region == "" {
 		return aws.Config{}, errNoRegion
 	}

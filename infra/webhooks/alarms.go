@@ -132,11 +132,16 @@ func newTopic(stack awscdk.Stack, id string, recipients stages.Recipients, key a
 			})},
 		},
 	}))
+	subscribe := func(recipient awssns.ITopicSubscription) {
+		findings.Accept(topic.AddSubscription(recipient),
+			"an alarm that SNS could not deliver would wait in a dead-letter queue for somebody who looks, and who looks sees the dashboard",
+			"Serverless-SNSRedrivePolicy", "ES7000")
+	}
 	for _, address := range recipients.Emails {
-		topic.AddSubscription(awssnssubscriptions.NewEmailSubscription(&address, nil))
+		subscribe(awssnssubscriptions.NewEmailSubscription(&address, nil))
 	}
 	for _, endpoint := range recipients.Endpoints {
-		topic.AddSubscription(awssnssubscriptions.NewUrlSubscription(&endpoint, nil))
+		subscribe(awssnssubscriptions.NewUrlSubscription(&endpoint, nil))
 	}
 	return topic
 }

@@ -8,9 +8,14 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+
+	"github.com/aws/jsii-runtime-go"
+
+	"github.com/onepagecrm/nylas-webhooks/infra/webhooks"
+	"github.com/onepagecrm/nylas-webhooks/test/stack/synth"
 )
 
-// assembly is what cdk synth wrote.
+// assembly is what was synthesized.
 type assembly struct {
 	templates []string // files, by path
 	accepted  []acceptance
@@ -33,19 +38,36 @@ func (k key) String() string {
 	return fmt.Sprintf("%s: %s of %s", strings.TrimSuffix(filepath.Base(k.template), ".template.json"), k.id, k.resource)
 }
 
-// readAssembly reads the templates and acceptances of a directory, that of the
-// account's stack within it too.
-func readAssembly(dir string) (assembly, error) {
-	var a assembly
-	for _, pattern := range []string{"*.template.json", "*/*.template.json"} {
-		files, err := filepath.Glob(filepath.Join(dir, pattern))
-		if err != nil {
-			return a, err
-		}
-		a.templates = append(a.templates, files...)
+// synthesizeFull writes the assembly of a stage with every optional setting, which the
+// checkers would else see on the day somebody sets one.
+func synthesizeFull(outdir string) error {
+	defer jsii.Close()
+	app, err := synth.NewApp(root, outdir, false)
+	if err != nil {
+		return err
 	}
-	if len(a.templates) < 5 { // four stages and the account
-		return a, fmt.Errorf("%s has %d templates, want at least 5. Run these tests by: make policy", dir, len(a.templates))
+	if _, err := webhooks.NewStack(app, synth.Full(), webhooks.NewBuilder(root)); err != nil {
+		return err
+	}
+	app.Synth(nil)
+	return nil
+}
+
+// readAssembly reads the templates and acceptances of directories, that of the
+// account's stack within them too.
+func readAssembly(dirs ...string) (assembly, error) {
+	var a assembly
+	for _, dir := range dirs {
+		for _, pattern := range []string{"*.template.json", "*/*.template.json"} {
+			files, err := filepath.Glob(filepath.Join(dir, pattern))
+			if err != nil {
+				return a, err
+			}
+			a.templates = append(a.templates, files...)
+		}
+	}
+	if len(a.templates) < 6 { // four stages, the account and the stage with every setting
+		return a, fmt.Errorf("%v have %d templates, want at least 6. Run these tests by: make policy", dirs, len(a.templates))
 	}
 	for _, template := range a.templates {
 		accepted, err := readAcceptances(template)

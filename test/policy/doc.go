@@ -1,5 +1,5 @@
 // Package policy runs four policy checkers over the synthesized templates of every
-// stage: cdk-nag (AWS Solutions and Serverless packs), the Control Tower rules by
+// stage, and of one with every optional setting: cdk-nag (AWS Solutions and Serverless packs), the Control Tower rules by
 // cfn-guard, Checkov, and cfn-lint with its serverless rules. make policy synthesizes
 // and installs what they need, every version locked.
 //

@@ -42,14 +42,18 @@ func run(m *testing.M) (code int, err error) {
 			return 1, fmt.Errorf("%s is not installed. Run these tests by: make policy", tool)
 		}
 	}
-	if synthesized, err = readAssembly(filepath.Join(project, "cdk.out")); err != nil {
-		return 1, err
-	}
 	dir, err := os.MkdirTemp("", "policy-")
 	if err != nil {
 		return 1, err
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
+	full := filepath.Join(dir, "full")
+	if err := synthesizeFull(full); err != nil {
+		return 1, err
+	}
+	if synthesized, err = readAssembly(filepath.Join(project, "cdk.out"), full); err != nil {
+		return 1, err
+	}
 	if brokenFile, err = breakProd(dir, synthesized.templates); err != nil {
 		return 1, err
 	}

@@ -15,6 +15,7 @@ import (
 	"testing"
 
 	"github.com/onepagecrm/nylas-webhooks/infra/webhooks"
+	"github.com/onepagecrm/nylas-webhooks/test/stack/synth"
 )
 
 // Prod with its function compiled: here, in a copy of the module elsewhere whose
@@ -71,13 +72,13 @@ func buildAll(dir string) error {
 }
 
 func buildProd(module, outdir string) (b build, err error) {
-	app, err := newApp(outdir, true)
+	app, err := synth.NewApp(root, outdir, true)
 	if err != nil {
 		return build{}, err
 	}
 	builder := webhooks.NewBuilder(module)
 	defer func() { err = errors.Join(err, builder.Close()) }()
-	if _, err := webhooks.NewStack(app, named("prod"), builder); err != nil {
+	if _, err := webhooks.NewStack(app, synth.Named("prod"), builder); err != nil {
 		return build{}, err
 	}
 	app.Synth(nil)

@@ -9,7 +9,6 @@ import (
 	"slices"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/aws/aws-cdk-go/awscdk/v2"
 	"github.com/aws/jsii-runtime-go"
@@ -17,6 +16,7 @@ import (
 	"github.com/onepagecrm/nylas-webhooks/infra/account"
 	"github.com/onepagecrm/nylas-webhooks/infra/stages"
 	"github.com/onepagecrm/nylas-webhooks/infra/webhooks"
+	"github.com/onepagecrm/nylas-webhooks/test/stack/synth"
 )
 
 // root is the module's root, seen from this package.
@@ -47,34 +47,10 @@ type artifact struct {
 	}
 }
 
-// full is a stage with every optional setting, on top of prod's.
-func full() stages.Stage {
-	s := named("prod")
-	s.Name = "full"
-	s.Account, s.Region = "123456789012", "eu-central-1"
-	s.ReservedConcurrency = 400
-	s.QuietEventsPerMinute = 10
-	s.ConsumerTimeout = 2 * time.Minute
-	s.Deduplicate = true
-	s.ConsumerPrincipals = []string{"arn:aws:iam::210987654321:role/crm"}
-	s.Pages = stages.Recipients{Emails: []string{"on-call@example.com"}, Endpoints: []string{"https://events.example.com/pages"}}
-	s.Tickets = stages.Recipients{Emails: []string{"team@example.com"}}
-	return s
-}
-
 func twin() stages.Stage {
-	s := named("prod")
+	s := synth.Named("prod")
 	s.Name = "twin"
 	return s
-}
-
-func named(name string) stages.Stage {
-	for _, s := range stages.All() {
-		if s.Name == name {
-			return s
-		}
-	}
-	panic("there is no stage " + name)
 }
 
 func TestMain(m *testing.M) {
@@ -113,13 +89,13 @@ func run(m *testing.M) (code int, err error) {
 
 // synthesizeAll fills stacks, logging and manifests.
 func synthesizeAll(dir string) error {
-	app, err := newApp(filepath.Join(dir, "all"), false)
+	app, err := synth.NewApp(root, filepath.Join(dir, "all"), false)
 	if err != nil {
 		return err
 	}
 	builder := webhooks.NewBuilder(root)
 	stacks = make(map[string]deployment)
-	for _, stage := range append(stages.All(), full(), twin()) {
+	for _, stage := range append(stages.All(), synth.Full(), twin()) {
 		if err := stage.Validate(); err != nil {
 			return err
 		}
@@ -181,20 +157,6 @@ func collectWarnings(assembly string) error {
 		}
 	}
 	return nil
-}
-
-// newApp returns an app with the context of cdk.json, which only the CDK CLI would
-// read: without the feature flags other templates would be tested than are deployed.
-// Unless build is set, no function is compiled.
-func newApp(outdir string, build bool) (awscdk.App, error) {
-	var config struct{ Context map[string]any }
-	if err := decode(filepath.Join(root, "cdk.json"), &config); err != nil {
-		return nil, err
-	}
-	if !build {
-		config.Context["aws:cdk:bundling-stacks"] = []string{}
-	}
-	return awscdk.NewApp(&awscdk.AppProps{Context: &config.Context, Outdir: &outdir, AnalyticsReporting: jsii.Bool(false)}), nil
 }
 
 func decode(path string, into any) error {

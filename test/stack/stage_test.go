@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"github.com/onepagecrm/nylas-webhooks/infra/webhooks"
+	"github.com/onepagecrm/nylas-webhooks/test/stack/synth"
 )
 
 func TestStackProperties(t *testing.T) {
@@ -53,9 +54,9 @@ func TestAccountStackIsNotPartOfAll(t *testing.T) {
 }
 
 func TestAlarmsOff(t *testing.T) {
-	stage := named("dev")
+	stage := synth.Named("dev")
 	stage.AlarmsOff = map[string]string{"QueueAge": "nobody reads this queue"}
-	app, err := newApp(filepath.Join(t.TempDir(), "out"), false)
+	app, err := synth.NewApp(root, filepath.Join(t.TempDir(), "out"), false)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -75,7 +76,7 @@ func TestAlarmsOff(t *testing.T) {
 	}
 
 	stage.AlarmsOff = map[string]string{"QueueAgee": "mistyped"}
-	if app, err = newApp(filepath.Join(t.TempDir(), "out"), false); err != nil {
+	if app, err = synth.NewApp(root, filepath.Join(t.TempDir(), "out"), false); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := webhooks.NewStack(app, stage, webhooks.NewBuilder(root)); err == nil || !strings.Contains(err.Error(), "QueueAgee") {

@@ -39,7 +39,10 @@ func (f *fakeS3) RoundTrip(r *http.Request) (*http.Response, error) {
 		}
 	}
 	key := r.URL.Host + r.URL.Path
-	if _, ok := f.objects[key]; ok && r.Header.Get("If-None-Match") == "*" {
+	if r.Header.Get("If-None-Match") != "*" {
+		return nil, errors.New("a put that could overwrite what is kept")
+	}
+	if _, ok := f.objects[key]; ok {
 		return answer(412, "PreconditionFailed"), nil
 	}
 	f.objects[key] = string(body)

@@ -72,9 +72,16 @@ func retryer(tries int) aws.Retryer {
 var oneTry = retryer(1)
 
 // Warm opens a connection while the execution environment starts, so that the
-// first notification does not wait for the TLS handshake. Whether it worked shows
-// when the first notification is sent.
+// first notification does not wait for the TLS handshake. Where that fails, the first
+// send is the short one: in an outage every environment that starts would wait its
+// full time once more.
 func (q *Queue) Warm(ctx context.Context) error {
+	err := q.connect(ctx)
+	q.troubled.Store(err != nil)
+	return err
+}
+
+func (q *Queue) connect(ctx context.Context) error {
 	request, err := http.NewRequestWithContext(ctx, http.MethodHead, q.url, nil)
 	if err != nil {
 		return fmt.Errorf("connect to queue: %w", err)

@@ -31,9 +31,12 @@ func newQueue(play roundTripper) (*Queue, *int) {
 	tries := new(int)
 	q.http.Transport = transportFunc(func(r *http.Request) (*http.Response, error) {
 		*tries++
-		body, err := io.ReadAll(r.Body)
-		if err != nil {
-			return nil, err
+		var body []byte
+		if r.Body != nil { // a HEAD has none
+			var err error
+			if body, err = io.ReadAll(r.Body); err != nil {
+				return nil, err
+			}
 		}
 		return play(*tries, body, r)
 	})
@@ -190,6 +193,24 @@ func TestRefusedMessage(t *testing.T) {
 			if err := q.Send(t.Context(), wire); !errors.Is(err, ErrRefused) || *tries != 1 || q.troubled.Load() {
 				t.Errorf("%s: %v after %d tries, troubled: %v", code, err, *tries, q.troubled.Load())
 			}
+		}
+	})
+}
+
+// A start without a connection is an outage until a send succeeds.
+func TestWarmThatFails(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		play := hang
+		q, tries := newQueue(func(try int, b []byte, r *http.Request) (*http.Response, error) { return play(try, b, r) })
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		if err := q.Warm(ctx); err == nil {
+			t.Error("Warm succeeds although nobody answers")
+		}
+		*tries = 0
+		start := time.Now()
+		if err := q.Send(t.Context(), wire); err == nil || *tries != 1 || time.Since(start) > troubledBudget {
+			t.Errorf("then Send = %v after %v and %d tries, want an error after one within %v", err, time.Since(start), *tries, troubledBudget)
 		}
 	})
 }

@@ -11,6 +11,7 @@
 //	key.go        the KMS key of stages that have their own
 //	alarms.go     how an alarm is built and whom it tells; alarmtable.go has them all
 //	dashboard.go  the flow from left to right
+//	policies.go   how a statement of a policy is written
 //	build.go      the function's binary
 //
 // [NewStack] in stack.go connects them and defines nothing itself. infra/main.go

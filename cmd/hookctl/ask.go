@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-
 	"os"
 	"strings"
 
@@ -19,6 +18,9 @@ func confirm(ctx context.Context, s streams, name, given, flag, question string)
 	if given == "" {
 		fmt.Fprintf(s.err, "%s\nType %s to go on: ", question, name)
 		line, err := readLine(ctx, s)
+		if _, ok := terminal(s); !ok { // at one the Enter key has ended the line
+			fmt.Fprintln(s.err)
+		}
 		if err != nil {
 			return fmt.Errorf("read the confirmation: %w", err)
 		}

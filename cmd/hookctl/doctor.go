@@ -62,11 +62,12 @@ func runDoctor(ctx context.Context, s streams, o doctorOptions) error {
 	if errors.As(unable, &usage) {
 		return unable
 	}
+	told := newProgress(s)
 	queues, metrics := sqs.NewFromConfig(f.aws), cloudwatch.NewFromConfig(f.aws)
 	reports, err := doctor.Run(ctx, []doctor.Check{
 		doctor.Registered(registered, unable),
 		doctor.Secret(o.stage, f.secrets()),
-		doctor.Smoke(o.stage, sender.New(f.WebhookURL, 1), f.secrets()),
+		doctor.Smoke(o.stage, sender.New(f.WebhookURL, 1), f.secrets(), func(sentence string) { told.tellf("%s", sentence) }),
 		doctor.Queue(f.Deployment, queues, metrics),
 		doctor.DeadLetters(f.Deployment, queues),
 		doctor.Alarms(resources.AlarmPrefix, metrics),
@@ -88,7 +89,7 @@ func runDoctor(ctx context.Context, s streams, o doctorOptions) error {
 			return fmt.Errorf("print the reports: %w", err)
 		}
 	} else {
-		fmt.Fprintf(s.out, "\n%d findings, %d ok, %d not looked at\n", count[doctor.Bad], count[doctor.OK], count[doctor.Unchecked]+count[doctor.Failed])
+		fmt.Fprintf(s.out, "\nFindings: %d. In order: %d. Not looked at: %d.\n", count[doctor.Bad], count[doctor.OK], count[doctor.Unchecked]+count[doctor.Failed])
 	}
 	switch {
 	case count[doctor.Bad] > 0:

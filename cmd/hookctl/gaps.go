@@ -59,7 +59,7 @@ func runGaps(ctx context.Context, s streams, t target, since time.Duration) erro
 		return err
 	}
 	to := time.Now()
-	from := to.Add(-since)
+	from := to.Add(-since).Truncate(time.Minute)
 	api, told, lines := cloudwatchlogs.NewFromConfig(f.aws), newProgress(s), 0
 	read := func(group, pattern string, each func(logs.Event)) error {
 		return logs.Read(ctx, api, group, pattern, from, to, func(e logs.Event) {

@@ -10,7 +10,6 @@ import (
 	"net/url"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"regexp"
 	"strings"
 	"testing"
@@ -18,7 +17,6 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/iam"
-	"github.com/aws/aws-sdk-go-v2/service/sqs"
 
 	"github.com/onepagecrm/nylas-webhooks/notification"
 )
@@ -162,17 +160,4 @@ func TestSentences(t *testing.T) {
 		}
 	}
 	counts(t, 0, 0)
-}
-
-// TestZVanishedQueue comes last: it deletes a queue of the stage.
-func TestZVanishedQueue(t *testing.T) {
-	url := stage.DeadLetters()
-	_, err := sqs.NewFromConfig(stage.AWS).DeleteQueue(t.Context(), &sqs.DeleteQueueInput{QueueUrl: &url})
-	must(t, err)
-	for _, args := range []string{"ls", "redrive", "show x", "purge --yes-purge " + filepath.Base(url), "export --file " + filepath.Join(t.TempDir(), "x")} {
-		_, stderr := hookctl(t, 3, append([]string{"dlq"}, append(strings.Fields(args), "--stage", "local")...)...)
-		if !strings.Contains(stderr, "is gone") {
-			t.Errorf("dlq %s does not say that the queue is gone: %s", args, stderr)
-		}
-	}
 }

@@ -89,7 +89,7 @@ func TestDoctorFindings(t *testing.T) {
 		t.Errorf("%d findings, want 4:\n%s", d.Findings, stdout)
 	}
 	text, _ := hookctl(t, 1, "doctor", "--stage", "local")
-	if !strings.Contains(text, "4 findings") || !strings.Contains(text, "Next: hookctl dlq ls --stage local") {
+	if !strings.Contains(text, "Findings: 4.") || !strings.Contains(text, "Next: hookctl dlq ls --stage local") {
 		t.Errorf("the text lacks findings or what to do:\n%s", text)
 	}
 }

@@ -86,7 +86,7 @@ func TestAccessLogHasTheKeys(t *testing.T) {
 			must(t, json.Unmarshal([]byte(r.Properties.AccessLogSetting.Format), &format))
 		}
 	}
-	for key, want := range map[string]string{"requestId": "$context.requestId", "time": "$context.requestTimeEpoch", "method": "$context.httpMethod", "status": "$context.status"} {
+	for key, want := range map[string]string{"requestId": "$context.extendedRequestId", "time": "$context.requestTimeEpoch", "method": "$context.httpMethod", "status": "$context.status"} {
 		if format[key] != want {
 			t.Errorf("the access log has %q as %s, want %q", format[key], key, want)
 		}

@@ -121,7 +121,8 @@ func (s *Stage) point(ctx context.Context, tools string) error {
 
 func (s *Stage) deploy(ctx context.Context, cdk string) error {
 	file := filepath.Join(s.Dir, "outputs.json")
-	if _, err := s.run(ctx, cdk, "bootstrap", "aws://000000000000/us-east-1"); err != nil {
+	// Where no cdk.json is no app is built, which bootstrapping does not need.
+	if _, err := s.runIn(ctx, s.Dir, cdk, "bootstrap", "aws://000000000000/us-east-1", "--no-notices"); err != nil {
 		return err
 	}
 	if _, err := s.run(ctx, cdk, "deploy", stackName, "--require-approval", "never",
@@ -164,8 +165,12 @@ func (s *Stage) connect(ctx context.Context) error {
 // run runs a command in the project's root and returns what it printed; the error has
 // all that it said.
 func (s *Stage) run(ctx context.Context, name string, args ...string) (string, error) {
+	return s.runIn(ctx, s.root, name, args...)
+}
+
+func (s *Stage) runIn(ctx context.Context, dir, name string, args ...string) (string, error) {
 	cmd := exec.CommandContext(ctx, name, args...)
-	cmd.Dir, cmd.Env = s.root, s.Env
+	cmd.Dir, cmd.Env = dir, s.Env
 	var stdout, stderr bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &stdout, &stderr
 	if err := cmd.Run(); err != nil {

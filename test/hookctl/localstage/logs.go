@@ -20,7 +20,7 @@ import (
 // Request is one request as the two logs tell it: the engine writes no access log, so
 // the tests put the lines there.
 type Request struct {
-	Ago     time.Duration
+	Ago     time.Duration // before the minute that runs
 	Status  int
 	Outcome contract.Metric // "": the receiver was not asked
 	Reason  contract.Reason
@@ -33,7 +33,7 @@ type Request struct {
 func (s *Stage) Log(ctx context.Context, requests []Request) error {
 	slices.SortFunc(requests, func(a, b Request) int { return int(b.Ago - a.Ago) }) // oldest first
 	var access, receiver []types.InputLogEvent
-	now := time.Now()
+	now := time.Now().Truncate(time.Minute)
 	for i, r := range requests {
 		at, id := now.Add(-r.Ago), fmt.Sprintf("request-%04d", i)
 		line := func(fields map[string]any) (types.InputLogEvent, error) {
@@ -51,10 +51,14 @@ func (s *Stage) Log(ctx context.Context, requests []Request) error {
 		if r.Outcome == "" {
 			continue
 		}
+		grant := ""
+		if r.ID != "" {
+			grant = "c3b0a6de-52c7-4f7e-8f1d-0b9a7de41c20"
+		}
 		e, err := line(map[string]any{
 			contract.FieldMessage: "request", contract.FieldOutcome: r.Outcome, contract.FieldReason: r.Reason, contract.FieldStatus: r.Status,
 			contract.FieldRequestID: id, contract.FieldType: r.Type, contract.FieldNotificationID: r.ID, contract.FieldAttempt: r.Attempt,
-			contract.FieldGrantID: "", contract.FieldBytes: 1215, contract.FieldMilliseconds: 12, "body": "never shown",
+			contract.FieldGrantID: grant, contract.FieldBytes: 1215, contract.FieldMilliseconds: 12, "body": "never shown",
 		})
 		if err != nil {
 			return err
@@ -114,7 +118,7 @@ func (s *Stage) LogGroup(ctx context.Context, role string) (string, error) {
 func Outage() []Request {
 	var all []Request
 	add := func(minutesAgo, status int, outcome contract.Metric, reason contract.Reason, id string, attempt int) {
-		r := Request{Ago: time.Duration(minutesAgo)*time.Minute - 30*time.Second, Status: status, Outcome: outcome, Reason: reason, ID: id, Attempt: attempt}
+		r := Request{Ago: time.Duration(minutesAgo-1) * time.Minute, Status: status, Outcome: outcome, Reason: reason, ID: id, Attempt: attempt}
 		if id != "" {
 			r.Type = "message.created"
 		}

@@ -25,7 +25,6 @@ func (s *Stage) DeadLetters() string { return s.Outputs["DeadLetterQueueUrl"] }
 // Send puts samples by name on the queue, as the receiver would, the i-th of them
 // under the id <name>-<i, six digits>.
 func (s *Stage) Send(ctx context.Context, names ...string) error {
-	client := sqs.NewFromConfig(s.AWS)
 	for i, name := range names {
 		sample, err := samples.Get(name)
 		if err != nil {
@@ -35,23 +34,31 @@ func (s *Stage) Send(ctx context.Context, names ...string) error {
 		if err != nil {
 			return err
 		}
-		in := sqs.SendMessageInput{QueueUrl: aws.String(s.Queue()), MessageBody: &wire.Body, MessageAttributes: map[string]types.MessageAttributeValue{}}
-		for name, a := range wire.Attributes {
-			in.MessageAttributes[name] = types.MessageAttributeValue{DataType: aws.String(a.DataType), StringValue: aws.String(a.Value)}
-		}
-		if wire.GroupID != "" {
-			in.MessageGroupId = &wire.GroupID
-		}
-		if _, err := client.SendMessage(ctx, &in); err != nil {
+		if err := s.SendWire(ctx, wire); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// Wire is sample as the receiver writes it, under another id.
+// SendWire puts one message on the queue.
+func (s *Stage) SendWire(ctx context.Context, wire notification.Wire) error {
+	in := sqs.SendMessageInput{QueueUrl: aws.String(s.Queue()), MessageBody: &wire.Body, MessageAttributes: map[string]types.MessageAttributeValue{}}
+	for name, a := range wire.Attributes {
+		in.MessageAttributes[name] = types.MessageAttributeValue{DataType: aws.String(a.DataType), StringValue: aws.String(a.Value)}
+	}
+	if wire.GroupID != "" {
+		in.MessageGroupId = &wire.GroupID
+	}
+	_, err := sqs.NewFromConfig(s.AWS).SendMessage(ctx, &in)
+	return err
+}
+
+// Wire is sample as the receiver writes it, under another id; under its own where id is
+// empty.
 func Wire(sample samples.Sample, id string) (notification.Wire, error) {
 	var e struct {
+		ID   string `json:"id"`
 		Type string `json:"type"`
 		Data struct {
 			GrantID string `json:"grant_id"`
@@ -68,8 +75,8 @@ func Wire(sample samples.Sample, id string) (notification.Wire, error) {
 		return notification.Wire{}, err
 	}
 	return notification.Notification{
-		Body: sample.Body, ID: id, Type: e.Type, GrantID: cmp.Or(e.Data.GrantID, e.Data.Object.GrantID), Attempt: 1,
-		ReceivedAt: time.Now(), Signature: signature, RequestID: "request-" + id,
+		Body: sample.Body, ID: cmp.Or(id, e.ID), Type: e.Type, GrantID: cmp.Or(e.Data.GrantID, e.Data.Object.GrantID), Attempt: 1,
+		ReceivedAt: time.Now(), Signature: signature, RequestID: "3b0bdc86-29d4-4687-b383-febe5cce8fc4",
 	}.Encode()
 }
 

@@ -174,7 +174,7 @@ func (r Report) Spans() []Span {
 		switch {
 		case m.Lost > 0:
 			return "loses"
-		case m.failed():
+		case m.failed() || m.Again > 0 && m.Accepted == 0:
 			return "fails"
 		case m.quiet():
 			return "silent"

@@ -27,9 +27,9 @@ func newDoctor(s streams) *cobra.Command {
 		Use:   "doctor",
 		Short: "Look at a stage from all sides, and say what to do next",
 		Long: `doctor checks a stage: the webhook at Nylas (the deployed URL, active, triggers,
-compressed_delivery off), the secret, the queue's depth and age, dead letters, alarms
-in ALARM, who hears of them, and the front door itself: a challenge, an unsigned
-notification, and a signed one of type smoke.test.
+compressed_delivery off), the secret, the queue's depth and age, dead letters, what was
+spilled, alarms in ALARM, who hears of them, and the front door itself: a challenge, an
+unsigned notification, and a signed one of type smoke.test.
 
 It is safe on prod. It changes nothing and takes nothing off a queue; the smoke test's
 notification is counted by no metric, and consumers drop it. The check of the webhook
@@ -70,6 +70,7 @@ func runDoctor(ctx context.Context, s streams, o doctorOptions) error {
 		doctor.Smoke(o.stage, sender.New(f.WebhookURL, 1), f.secrets(), func(sentence string) { told.tellf("%s", sentence) }),
 		doctor.Queue(f.Deployment, queues, metrics),
 		doctor.DeadLetters(f.Deployment, queues),
+		doctor.Spilled(f.Deployment, queues),
 		doctor.Alarms(resources.AlarmPrefix, metrics),
 		doctor.Topics(o.stage, resources, sns.NewFromConfig(f.aws)),
 	}, deployment.Explain, func(r doctor.Report) {

@@ -123,6 +123,16 @@ policy: synth $(LINT) $(POLICY) ## check the templates with cdk-nag, cfn-guard, 
 faults: preflight ## prove that no notification is lost when AWS fails, the short version
 	@$(call gotestsum,testname) -count=1 ./test/faults/...
 
+# Of each of the seven targets.
+FUZZTIME := 20s
+.PHONY: fuzz
+fuzz: preflight ## fuzz what reads what strangers send: make fuzz FUZZTIME=10m
+	@for package in $$(go list ./lambda/... ./notification/...); do \
+		for target in $$(go test -list '^Fuzz' $$package | grep '^Fuzz' || true); do \
+			echo "fuzz: $$target"; go test -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) $$package; \
+		done; \
+	done
+
 .PHONY: proof
 proof: preflight ## the whole proof under faults, with its soak and a report; half an hour
 	@go run ./test/faults/proof

@@ -53,7 +53,9 @@ type Config struct {
 
 	// All below is for [New] only: in a Lambda function, AWS does the receiving.
 
-	// SQS and QueueURL are required. The client is an *sqs.Client.
+	// SQS and QueueURL are required. The client is an *sqs.Client. (On a busy machine the
+	// SDK's HTTP layer, smithy-go 1.28.9, can lose an answer; its messages come again
+	// after Visibility. hookworker shows a way around it.)
 	SQS      sqsAPI
 	QueueURL string
 	// DeadLetterQueueURL is where [Reject]ed messages go. It needs the permission to

@@ -30,6 +30,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/onepagecrm/nylas-webhooks/consumer"
+	"github.com/onepagecrm/nylas-webhooks/internal/sdkhttp"
 )
 
 func main() {
@@ -57,6 +58,7 @@ func run(ctx context.Context, lookup func(string) (string, bool), logs io.Writer
 	if err != nil {
 		return fmt.Errorf("load AWS configuration: %w", err)
 	}
+	cfg.HTTPClient = sdkhttp.Client(cfg.HTTPClient)
 	registry := prometheus.NewRegistry()
 	m := newMetrics(registry)
 	d, err := newDeliverer(s, m)

@@ -23,6 +23,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/aws/smithy-go"
 
+	"github.com/onepagecrm/nylas-webhooks/internal/sdkhttp"
 	"github.com/onepagecrm/nylas-webhooks/lambda/contract"
 	"github.com/onepagecrm/nylas-webhooks/notification"
 )
@@ -50,7 +51,7 @@ func New(cfg aws.Config, name string) *Bucket {
 		Timeout:   tryTimeout,
 	}}
 	b.client = s3.NewFromConfig(cfg, func(o *s3.Options) {
-		o.HTTPClient = b.http
+		o.HTTPClient = sdkhttp.Client(b.http)
 		o.UsePathStyle = cfg.BaseEndpoint != nil // an engine's host has no subdomain per bucket
 		o.Retryer = retry.NewStandard(func(o *retry.StandardOptions) {
 			o.MaxAttempts = tries

@@ -21,6 +21,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/sqs/types"
 	"github.com/aws/smithy-go"
 
+	"github.com/onepagecrm/nylas-webhooks/internal/sdkhttp"
 	"github.com/onepagecrm/nylas-webhooks/notification"
 )
 
@@ -54,7 +55,7 @@ func New(cfg aws.Config, url string) *Queue {
 	transport := http.DefaultTransport.(*http.Transport).Clone()
 	q := &Queue{url: url, http: &http.Client{Transport: transport, Timeout: tryTimeout}}
 	q.client = sqs.NewFromConfig(cfg, func(o *sqs.Options) {
-		o.HTTPClient = q.http
+		o.HTTPClient = sdkhttp.Client(q.http)
 		o.Retryer = retryer(tries)
 	})
 	return q

@@ -39,7 +39,7 @@ func (b build) asset(t *testing.T) string {
 // buildAll fills here, elsewhere and changed.
 func buildAll(dir string) error {
 	other := filepath.Join(dir, "some where", "else") // with a blank, as people have them
-	for _, dir := range []string{"lambda", "notification"} {
+	for _, dir := range []string{"internal", "lambda", "notification"} {
 		if err := os.CopyFS(filepath.Join(other, dir), os.DirFS(filepath.Join(root, dir))); err != nil {
 			return err
 		}

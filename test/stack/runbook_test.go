@@ -49,8 +49,9 @@ func TestRunbookHasEveryAlarmAndNoOther(t *testing.T) {
 			}
 			at += i
 		}
-		if !strings.Contains(chapters[heading], "```sh\naws ") && !strings.Contains(chapters[heading], "\naws ") {
-			t.Errorf("%s has no command to look first", heading)
+		if !strings.Contains(chapters[heading], "hookctl ") || !strings.Contains(chapters[heading], "```sh\n") {
+			t.Errorf("%s has no command to look first, or does not say what hookctl can do", heading)
 		}
+
 	}
 }

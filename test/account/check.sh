@@ -27,9 +27,9 @@ output() {
 saw() { # what, wanted, got
   if [ "$2" = "$3" ]; then echo "ok     $1: $3"; else echo "WRONG  $1: $3, want $2"; failed=1; fi
 }
-post() { # curl's further arguments; prints the status
+post() { # curl's further arguments; prints the status: unsigned, so a function that works answers 401
   curl --silent --output /dev/null --write-out '%{http_code}' --max-time 10 --request POST \
-    --header 'Content-Type: application/json' --header "X-Nylas-Signature: $(printf '0%.0s' {1..64})" "$@" "$url"
+    --header 'Content-Type: application/json' "$@" "$url"
 }
 until_is() { # wanted, seconds, command: runs it until it prints that
   local want=$1 end=$((SECONDS + $2)) got

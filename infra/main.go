@@ -15,6 +15,7 @@ import (
 	"flag"
 	"fmt"
 	"os"
+	"strings"
 
 	"github.com/aws/aws-cdk-go/awscdk/v2"
 	"github.com/aws/jsii-runtime-go"
@@ -54,12 +55,14 @@ func validate() error {
 }
 
 func deployable(name string) error {
+	var names []string
 	for _, stage := range stages.All() {
 		if stage.Name == name {
 			return stage.Deployable()
 		}
+		names = append(names, stage.Name)
 	}
-	return fmt.Errorf("there is no stage %q. The stages are in infra/stages.", name)
+	return fmt.Errorf("there is no stage %q. There are %s, in infra/stages.", name, strings.Join(names, ", "))
 }
 
 func synthesize() (err error) {

@@ -9,6 +9,7 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
 
+	"github.com/onepagecrm/nylas-webhooks/internal/sdkhttp"
 	"github.com/onepagecrm/nylas-webhooks/notification"
 )
 
@@ -53,9 +54,7 @@ type Config struct {
 
 	// All below is for [New] only: in a Lambda function, AWS does the receiving.
 
-	// SQS and QueueURL are required. The client is an *sqs.Client. (On a busy machine the
-	// SDK's HTTP layer, smithy-go 1.28.9, can lose an answer; its messages come again
-	// after Visibility. hookworker shows a way around it.)
+	// SQS and QueueURL are required. The client is an *sqs.Client.
 	SQS      sqsAPI
 	QueueURL string
 	// DeadLetterQueueURL is where [Reject]ed messages go. It needs the permission to
@@ -180,3 +179,7 @@ func ordered(name string, low, high time.Duration) []error {
 	}
 	return problems
 }
+
+// whole keeps every answer of SQS whole, whichever client the program made: see
+// package sdkhttp. The messages of a lost one would stay away for Visibility.
+func whole(o *sqs.Options) { o.HTTPClient = sdkhttp.Client(o.HTTPClient) }

@@ -89,7 +89,7 @@ func (c *Consumer) deleteOnce(batch []*message) map[*message]error {
 	}
 	ctx, cancel := context.WithTimeout(c.lasting, callTimeout)
 	defer cancel()
-	out, err := c.config.SQS.DeleteMessageBatch(ctx, in)
+	out, err := c.config.SQS.DeleteMessageBatch(ctx, in, whole)
 	problems := map[*message]error{}
 	if err != nil {
 		for _, m := range batch {

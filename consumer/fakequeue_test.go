@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/http"
 	"strconv"
 	"sync"
 	"testing"
@@ -105,7 +106,20 @@ func (q *fakeQueue) failure(action, handle string) error {
 	return q.fault(action, handle)
 }
 
-func (q *fakeQueue) ReceiveMessage(ctx context.Context, in *sqs.ReceiveMessageInput, _ ...func(*sqs.Options)) (*sqs.ReceiveMessageOutput, error) {
+// answersAreWhole: the call brings the workaround of package sdkhttp, whatever client
+// the program made.
+func (q *fakeQueue) answersAreWhole(options []func(*sqs.Options)) {
+	o := sqs.Options{HTTPClient: http.DefaultClient}
+	for _, set := range options {
+		set(&o)
+	}
+	if o.HTTPClient == sqs.HTTPClient(http.DefaultClient) {
+		q.t.Error("a call uses the client as it is")
+	}
+}
+
+func (q *fakeQueue) ReceiveMessage(ctx context.Context, in *sqs.ReceiveMessageInput, options ...func(*sqs.Options)) (*sqs.ReceiveMessageOutput, error) {
+	q.answersAreWhole(options)
 	if in.MaxNumberOfMessages < 1 || in.MaxNumberOfMessages > 10 || in.WaitTimeSeconds > 20 {
 		q.t.Errorf("ReceiveMessage for %d messages, %d s", in.MaxNumberOfMessages, in.WaitTimeSeconds)
 	}
@@ -215,7 +229,8 @@ func failedEntry(id *string, p partial) types.BatchResultErrorEntry {
 	return types.BatchResultErrorEntry{Id: id, Code: aws.String(p.code), SenderFault: p.senderFault, Message: aws.String("as the test says")}
 }
 
-func (q *fakeQueue) DeleteMessageBatch(_ context.Context, in *sqs.DeleteMessageBatchInput, _ ...func(*sqs.Options)) (*sqs.DeleteMessageBatchOutput, error) {
+func (q *fakeQueue) DeleteMessageBatch(_ context.Context, in *sqs.DeleteMessageBatchInput, options ...func(*sqs.Options)) (*sqs.DeleteMessageBatchOutput, error) {
+	q.answersAreWhole(options)
 	time.Sleep(latency)
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -248,7 +263,8 @@ func (q *fakeQueue) setVisibility(m *queued, seconds int32) {
 	q.wake()
 }
 
-func (q *fakeQueue) ChangeMessageVisibility(_ context.Context, in *sqs.ChangeMessageVisibilityInput, _ ...func(*sqs.Options)) (*sqs.ChangeMessageVisibilityOutput, error) {
+func (q *fakeQueue) ChangeMessageVisibility(_ context.Context, in *sqs.ChangeMessageVisibilityInput, options ...func(*sqs.Options)) (*sqs.ChangeMessageVisibilityOutput, error) {
+	q.answersAreWhole(options)
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	p, err := q.entry("ChangeMessageVisibility", *in.ReceiptHandle, func(m *queued) { q.setVisibility(m, in.VisibilityTimeout) })
@@ -258,7 +274,8 @@ func (q *fakeQueue) ChangeMessageVisibility(_ context.Context, in *sqs.ChangeMes
 	return &sqs.ChangeMessageVisibilityOutput{}, err
 }
 
-func (q *fakeQueue) ChangeMessageVisibilityBatch(_ context.Context, in *sqs.ChangeMessageVisibilityBatchInput, _ ...func(*sqs.Options)) (*sqs.ChangeMessageVisibilityBatchOutput, error) {
+func (q *fakeQueue) ChangeMessageVisibilityBatch(_ context.Context, in *sqs.ChangeMessageVisibilityBatchInput, options ...func(*sqs.Options)) (*sqs.ChangeMessageVisibilityBatchOutput, error) {
+	q.answersAreWhole(options)
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	out := &sqs.ChangeMessageVisibilityBatchOutput{}
@@ -275,7 +292,8 @@ func (q *fakeQueue) ChangeMessageVisibilityBatch(_ context.Context, in *sqs.Chan
 	return out, nil
 }
 
-func (q *fakeQueue) SendMessage(_ context.Context, in *sqs.SendMessageInput, _ ...func(*sqs.Options)) (*sqs.SendMessageOutput, error) {
+func (q *fakeQueue) SendMessage(_ context.Context, in *sqs.SendMessageInput, options ...func(*sqs.Options)) (*sqs.SendMessageOutput, error) {
+	q.answersAreWhole(options)
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	if err := q.failure("SendMessage", ""); err != nil {

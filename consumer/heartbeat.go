@@ -98,7 +98,7 @@ func (c *Consumer) extend(ctx context.Context, batch []*message) {
 		})
 	}
 	until := time.Now().Add(c.config.Visibility)
-	out, err := c.config.SQS.ChangeMessageVisibilityBatch(ctx, in)
+	out, err := c.config.SQS.ChangeMessageVisibilityBatch(ctx, in, whole)
 	if err != nil {
 		if ctx.Err() == nil || errors.Is(ctx.Err(), context.DeadlineExceeded) {
 			c.config.emit(Event{Kind: QueueFailed, Err: fmt.Errorf("extend the visibility of %d messages: %w", len(batch), err)})

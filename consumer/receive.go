@@ -122,7 +122,7 @@ func (c *Consumer) receive(limit int, l leave) ([]*message, error) {
 			types.MessageSystemAttributeNameApproximateReceiveCount,
 			types.MessageSystemAttributeNameMessageGroupId,
 		},
-	})
+	}, whole)
 	if err != nil {
 		return nil, err
 	}

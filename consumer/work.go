@@ -159,7 +159,7 @@ func (c *Consumer) reject(m *message, e Event) {
 	}
 	ctx, cancel := context.WithTimeout(c.lasting, callTimeout)
 	defer cancel()
-	if _, err := c.config.SQS.SendMessage(ctx, in); err != nil {
+	if _, err := c.config.SQS.SendMessage(ctx, in, whole); err != nil {
 		e.Kind, e.Err = Failed, fmt.Errorf("send to dead-letter queue: %w (the message was %w)", err, e.Err)
 		c.retry(m, e)
 		return
@@ -176,7 +176,7 @@ func (c *Consumer) hide(m *message, d time.Duration) {
 	defer cancel()
 	_, err := c.config.SQS.ChangeMessageVisibility(ctx, &sqs.ChangeMessageVisibilityInput{
 		QueueUrl: &c.config.QueueURL, ReceiptHandle: &m.handle, VisibilityTimeout: seconds(d),
-	})
+	}, whole)
 	if err != nil {
 		c.config.emit(queueEvent(m, fmt.Errorf("hide message for %s: %w (it comes back after %s)", d, err, c.config.Visibility)))
 	}

@@ -23,14 +23,13 @@ import (
 	"syscall"
 	"time"
 
-	awsconfig "github.com/aws/aws-sdk-go-v2/config"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/onepagecrm/nylas-webhooks/consumer"
-	"github.com/onepagecrm/nylas-webhooks/internal/sdkhttp"
+	"github.com/onepagecrm/nylas-webhooks/internal/awsconfig"
 )
 
 func main() {
@@ -54,11 +53,10 @@ func run(ctx context.Context, lookup func(string) (string, bool), logs io.Writer
 	if err != nil {
 		return err
 	}
-	cfg, err := awsconfig.LoadDefaultConfig(ctx)
+	cfg, err := awsconfig.Load(ctx)
 	if err != nil {
-		return fmt.Errorf("load AWS configuration: %w", err)
+		return err
 	}
-	cfg.HTTPClient = sdkhttp.Client(cfg.HTTPClient)
 	registry := prometheus.NewRegistry()
 	m := newMetrics(registry)
 	d, err := newDeliverer(s, m)

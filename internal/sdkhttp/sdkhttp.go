@@ -8,8 +8,8 @@
 // again, and of a ReceiveMessage the first answer's messages stay hidden, received and
 // seen by nobody. Seen with 10 messages of 6 kB in one of 30 calls.
 //
-// Programs that receive from SQS use it, and those that send, where it makes duplicates.
-// It changes nothing else.
+// Every client of this repository has it: package awsconfig gives it to programs and
+// tests, the packages of the receiver and package consumer take it themselves.
 package sdkhttp
 
 import (

@@ -14,14 +14,13 @@ import (
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
-	"github.com/aws/aws-sdk-go-v2/config"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	dynamodbtypes "github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
 	sqstypes "github.com/aws/aws-sdk-go-v2/service/sqs/types"
-	"github.com/aws/smithy-go/logging"
 
 	"github.com/onepagecrm/nylas-webhooks/consumer"
+	"github.com/onepagecrm/nylas-webhooks/internal/awsconfig"
 	"github.com/onepagecrm/nylas-webhooks/notification"
 )
 
@@ -115,11 +114,10 @@ func engine(root, verb string) (string, error) {
 
 // connect makes the clients from the environment.
 func connect() error {
-	cfg, err := config.LoadDefaultConfig(context.Background())
+	cfg, err := awsconfig.Load(context.Background())
 	if err != nil {
 		return err
 	}
-	cfg.Logger = logging.Nop{} // of the connections that a fast server on the same machine makes it drop
 	queues, tables = sqs.NewFromConfig(cfg), dynamodb.NewFromConfig(cfg)
 	return nil
 }

@@ -20,6 +20,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
 	"github.com/aws/aws-sdk-go-v2/service/secretsmanager/types"
 
+	"github.com/onepagecrm/nylas-webhooks/internal/sdkhttp"
 	"github.com/onepagecrm/nylas-webhooks/lambda/contract"
 	"github.com/onepagecrm/nylas-webhooks/notification"
 )
@@ -68,7 +69,7 @@ type Store struct {
 func New(cfg aws.Config, arn string) *Store {
 	return newStore(secretsmanager.NewFromConfig(cfg, func(o *secretsmanager.Options) {
 		o.RetryMaxAttempts = 2
-		o.HTTPClient = &http.Client{Timeout: tryTimeout}
+		o.HTTPClient = sdkhttp.Client(&http.Client{Timeout: tryTimeout})
 	}), arn, time.Now)
 }
 

@@ -18,6 +18,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
 	"github.com/aws/aws-sdk-go-v2/service/sqs/types"
 	"github.com/aws/smithy-go"
+
+	"github.com/onepagecrm/nylas-webhooks/internal/sdkhttp"
 )
 
 // The real SDK is what has to take these answers for AWS's.
@@ -28,7 +30,7 @@ func start(t *testing.T) (*Server, aws.Config) {
 	t.Cleanup(s.Close)
 	return s, aws.Config{
 		Region: "us-east-1", BaseEndpoint: aws.String(s.URL), RetryMaxAttempts: 1,
-		HTTPClient: &http.Client{Timeout: 500 * time.Millisecond}, // what is late is late
+		HTTPClient: sdkhttp.Client(&http.Client{Timeout: 500 * time.Millisecond}), // what is late is late
 		Credentials: aws.CredentialsProviderFunc(func(context.Context) (aws.Credentials, error) {
 			return aws.Credentials{AccessKeyID: "ENV7", SecretAccessKey: "secret"}, nil
 		}),

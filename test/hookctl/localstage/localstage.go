@@ -16,10 +16,9 @@ import (
 	"strings"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
-	"github.com/aws/aws-sdk-go-v2/config"
 	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
 
-	"github.com/onepagecrm/nylas-webhooks/internal/sdkhttp"
+	"github.com/onepagecrm/nylas-webhooks/internal/awsconfig"
 	"github.com/onepagecrm/nylas-webhooks/notification/samples"
 )
 
@@ -152,10 +151,9 @@ func (s *Stage) connect(ctx context.Context) error {
 		}
 	}
 	var err error
-	if s.AWS, err = config.LoadDefaultConfig(ctx); err != nil {
+	if s.AWS, err = awsconfig.Load(ctx); err != nil {
 		return err
 	}
-	s.AWS.HTTPClient = sdkhttp.Client(s.AWS.HTTPClient)
 	_, err = secretsmanager.NewFromConfig(s.AWS).PutSecretValue(ctx, &secretsmanager.PutSecretValueInput{
 		SecretId: aws.String(s.Outputs["SecretName"]), SecretString: aws.String(samples.Secret),
 	})

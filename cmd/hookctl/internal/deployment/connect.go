@@ -9,23 +9,19 @@ import (
 	"os"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
-	"github.com/aws/aws-sdk-go-v2/config"
 	"github.com/aws/smithy-go"
-	"github.com/aws/smithy-go/logging"
 
-	"github.com/onepagecrm/nylas-webhooks/internal/sdkhttp"
+	"github.com/onepagecrm/nylas-webhooks/internal/awsconfig"
 )
 
 // Connect reads the usual AWS settings (environment, profile, role) and makes sure
 // that there are a region and credentials, so that their absence is told once and
 // before anything is done. Its errors are sentences.
 func Connect(ctx context.Context) (aws.Config, error) {
-	// What the SDK logs is about its connections; whoever reads errors here has no use for it.
-	cfg, err := config.LoadDefaultConfig(ctx, config.WithLogger(logging.Nop{}))
+	cfg, err := awsconfig.Load(ctx)
 	if err != nil {
-		return aws.Config{}, fmt.Errorf("read the AWS settings: %w", err)
+		return aws.Config{}, err
 	}
-	cfg.HTTPClient = sdkhttp.Client(cfg.HTTPClient)
 	if cfg.Region == "" {
 		return aws.Config{}, errNoRegion
 	}

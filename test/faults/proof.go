@@ -145,23 +145,3 @@ func highest(samples []Sample) int {
 	}
 	return most
 }
-
-// Calibrate returns how many notifications a second this machine holds: what sixteen
-// connections get through in three seconds.
-func Calibrate(ctx context.Context, program string, stack Stack) (float64, error) {
-	const d = 3 * time.Second
-	r, err := Run(ctx, program, stack, Scenario{
-		Name: "calibrate", NoOutage: true,
-		During: func(ctx context.Context, _ *System) error {
-			select {
-			case <-time.After(d):
-			case <-ctx.Done():
-			}
-			return nil
-		},
-	})
-	if err != nil {
-		return 0, err
-	}
-	return float64(r.Account.Sent) / d.Seconds(), nil
-}

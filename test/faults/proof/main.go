@@ -23,10 +23,6 @@ import (
 	"github.com/onepagecrm/nylas-webhooks/test/faults"
 )
 
-// share of the rate that the machine holds at its busiest: a soak is steady, and what
-// plays Nylas and AWS needs the same two cores.
-const share = 0.4
-
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()
@@ -77,12 +73,22 @@ func run(ctx context.Context, out string, soak time.Duration, only string) error
 	}
 	var samples []faults.Sample
 	if soak > 0 {
-		held, err := faults.Calibrate(ctx, program, stack)
+		rates, err := faults.Rates(ctx, program, stack)
 		if err != nil {
 			return err
 		}
-		fmt.Printf("this machine holds %.0f notifications/s; the soak takes %.0f\n", held, held*share)
-		section := faults.Section{Name: "Soak", Scenarios: []faults.Scenario{faults.Soak(held*share, soak, &samples)}, Parallel: 1}
+		fmt.Println("\n== The highest steady rate")
+		tries := faults.Section{Name: "The highest steady rate"}
+		rate, tried, err := faults.Highest(rates, func(sc faults.Scenario) (faults.Result, error) {
+			r, err := faults.Run(ctx, program, stack, sc)
+			say(r, err)
+			return r, err
+		})
+		if err != nil {
+			return err
+		}
+		outcomes = append(outcomes, faults.Outcome{Section: tries, Results: tried})
+		section := faults.Section{Name: "Soak", Scenarios: []faults.Scenario{faults.Soak(rate, soak, &samples)}, Parallel: 1}
 		results, err := runAll(ctx, program, stack, section)
 		if err != nil {
 			return err
@@ -120,22 +126,27 @@ func runAll(ctx context.Context, program string, stack faults.Stack, section fau
 			defer func() { <-free }()
 			r, err := faults.Run(ctx, program, stack, sc)
 			results[i], failures[i] = r, err
-			word := "ok   "
-			if err != nil || len(r.Wrong) > 0 {
-				word = "WRONG"
-			}
-			fmt.Printf("%s %6.1fs  sent %d, refused %d, delivered %d, spilled %d, duplicated %d, given up %d, lost %d  %s\n", word, r.Took.Seconds(),
-				r.Account.Sent, r.Account.Refused, r.Account.Delivered, r.Account.Spilled, r.Account.Duplicated, r.Account.GivenUp, r.Account.Lost, sc.Name)
-			for i, w := range r.Wrong {
-				if i == 5 { // the report has all
-					break
-				}
-				fmt.Println("     ", w)
-			}
+			say(r, err)
 		})
 	}
 	all.Wait()
 	return results, errors.Join(failures...)
+}
+
+// say prints a line about a run, and what is wrong with it.
+func say(r faults.Result, err error) {
+	word := "ok   "
+	if err != nil || len(r.Wrong) > 0 {
+		word = "WRONG"
+	}
+	fmt.Printf("%s %6.1fs  sent %d, refused %d, delivered %d, spilled %d, duplicated %d, given up %d, lost %d  %s\n", word, r.Took.Seconds(),
+		r.Account.Sent, r.Account.Refused, r.Account.Delivered, r.Account.Spilled, r.Account.Duplicated, r.Account.GivenUp, r.Account.Lost, r.Scenario.Name)
+	for i, w := range r.Wrong {
+		if i == 5 { // the report has all
+			break
+		}
+		fmt.Println("     ", w)
+	}
 }
 
 func verdict(outcomes []faults.Outcome) error {

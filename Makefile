@@ -89,8 +89,8 @@ stage: preflight
 ##@ Check it
 
 .PHONY: test
-test: ## all that CI checks, the targets from here to e2e
-	@tools/test.sh lint unit stack policy faults nylas e2e
+test: ## all that CI checks, the targets from here to canaries
+	@tools/test.sh lint unit stack policy faults nylas e2e canaries
 
 .PHONY: lint
 lint: $(LINT) ## gofmt, go vet, golangci-lint, actionlint, zizmor
@@ -123,6 +123,19 @@ policy: synth $(LINT) $(POLICY) ## check the templates with cdk-nag, cfn-guard, 
 faults: preflight ## prove that no notification is lost when AWS fails, the short version
 	@$(call gotestsum,testname) -count=1 ./test/faults/...
 
+.PHONY: nylas
+nylas: $(NODE) $(SDKS) ## run Nylas's own SDKs against the tests' stand-in of its API
+	@$(call gotestsum,pkgname) -count=1 ./test/nylas/...
+
+.PHONY: e2e
+e2e: $(NODE) $(ENGINE) $(EXTENDED) ## test the deployed system, consumer and hookctl on engines of their own
+	@$(call gotestsum,testname) -p 1 -count=1 -timeout 20m ./test/e2e/... ./test/drill/... ./test/consumer/... ./test/hookctl/... ./test/transcripts/...
+
+.PHONY: canaries
+canaries: preflight ## after the tests: no mail, secret or signature is in what they left behind
+	@$(call gotestsum,pkgname) -count=1 ./test/canary/...
+	@go run ./test/canary/search
+
 # Of each of the seven targets.
 FUZZTIME := 20s
 .PHONY: fuzz
@@ -136,14 +149,6 @@ fuzz: preflight ## fuzz what reads what strangers send: make fuzz FUZZTIME=10m
 .PHONY: proof
 proof: preflight ## the whole proof under faults, with its soak and a report; half an hour
 	@go run ./test/faults/proof
-
-.PHONY: nylas
-nylas: $(NODE) $(SDKS) ## run Nylas's own SDKs against the tests' stand-in of its API
-	@$(call gotestsum,pkgname) -count=1 ./test/nylas/...
-
-.PHONY: e2e
-e2e: $(NODE) $(ENGINE) $(EXTENDED) ## test the deployed system, consumer and hookctl on engines of their own
-	@$(call gotestsum,testname) -p 1 -count=1 -timeout 20m ./test/e2e/... ./test/drill/... ./test/consumer/... ./test/hookctl/... ./test/transcripts/...
 
 .PHONY: snapshots
 snapshots: $(NODE) ## write the templates' snapshots anew, for review

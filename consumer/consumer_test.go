@@ -12,16 +12,17 @@ import (
 	"time"
 
 	"github.com/onepagecrm/nylas-webhooks/notification"
+	"github.com/onepagecrm/nylas-webhooks/test/canary"
 )
 
 func TestEveryEncodingArrivesAsSigned(t *testing.T) {
 	bodies := map[string][]byte{
-		"text":           []byte(`{"subject":"canary 🎉 über \/ "}`),
-		"not for SQS":    []byte("{\"subject\":\"canary \x00 \uFFFE\"}"),
-		"not UTF-8":      {'c', 'a', 'n', 'a', 'r', 'y', 0xff, 0xfe},
-		"large":          append([]byte("canary"), bytes.Repeat([]byte("a"), notification.MaxMessageBytes)...),
+		"text":           []byte(`{"subject":"` + canary.New("subject") + ` 🎉 über \/ "}`),
+		"not for SQS":    []byte("{\"subject\":\"" + canary.New("subject") + " \x00 \uFFFE\"}"),
+		"not UTF-8":      append([]byte(canary.New("body")), 0xff, 0xfe),
+		"large":          append([]byte(canary.New("body")), bytes.Repeat([]byte("a"), notification.MaxMessageBytes)...),
 		"empty":          {},
-		"odd whitespace": []byte("{\t\"subject\" :\r\n \"canary\"  }\n"),
+		"odd whitespace": []byte("{\t\"subject\" :\r\n \"" + canary.New("subject") + "\"  }\n"),
 	}
 	synctest.Test(t, func(t *testing.T) {
 		q := newFakeQueue(t)

@@ -14,6 +14,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/s3/types"
 
 	"github.com/onepagecrm/nylas-webhooks/notification"
+	"github.com/onepagecrm/nylas-webhooks/test/canary"
 )
 
 // fakeBucket has one object, and fails as often as it is told.
@@ -37,7 +38,7 @@ func (f *fakeBucket) GetObject(_ context.Context, in *s3.GetObjectInput, _ ...fu
 
 func TestOverflow(t *testing.T) {
 	n := note("large")
-	n.Body = []byte("canary \x00") // travels encoded, as what overflows does
+	n.Body = []byte(canary.New("body") + "\x00") // travels encoded, as what overflows does
 	n.Signature = notification.Sign(secret, n.Body)
 	wire, err := n.Encode()
 	if err != nil {

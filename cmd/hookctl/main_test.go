@@ -5,10 +5,12 @@ import (
 	"context"
 	"io"
 	"net/http"
+	"slices"
 	"strings"
 	"testing"
 
 	"github.com/onepagecrm/nylas-webhooks/cmd/hookctl/internal/standin"
+	"github.com/onepagecrm/nylas-webhooks/test/canary"
 )
 
 // hookctl runs the program in this process and returns what it printed.
@@ -16,6 +18,9 @@ func hookctl(t *testing.T, stdin string, args ...string) (code int, stdout, stde
 	t.Helper()
 	var out, errs bytes.Buffer
 	code = run(t.Context(), args, strings.NewReader(stdin), &out, &errs)
+	if found := canary.Find(slices.Concat(out.Bytes(), errs.Bytes())); len(found) > 0 && !slices.Contains(args, "show") {
+		t.Errorf("hookctl %s printed %v", strings.Join(args, " "), found)
+	}
 	return code, out.String(), errs.String()
 }
 

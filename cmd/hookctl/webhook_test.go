@@ -196,7 +196,7 @@ func TestWebhookChanges(t *testing.T) {
 	}
 	step("activate", exitOK, "active")
 	step("activate", exitOK, "in status active already")
-	step("update --triggers grant.expired --notify ops@example.com,b@example.com --description CRM", exitOK, "ops@example.com, b@example.com")
+	step("update --triggers grant.expired --notify oncall@example.com,b@example.com --description CRM", exitOK, "oncall@example.com, b@example.com")
 	if h := hook(); len(h.TriggerTypes) != 1 || h.Description != "CRM" || h.Status != "active" {
 		t.Errorf("updated to %+v", h.TriggerTypes)
 	}

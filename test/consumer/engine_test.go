@@ -22,6 +22,7 @@ import (
 	"github.com/onepagecrm/nylas-webhooks/consumer"
 	"github.com/onepagecrm/nylas-webhooks/internal/awsconfig"
 	"github.com/onepagecrm/nylas-webhooks/notification"
+	"github.com/onepagecrm/nylas-webhooks/test/canary"
 )
 
 // state is the directory of these tests' engine, in the project's root.
@@ -179,11 +180,12 @@ func await(t *testing.T, what string, limit time.Duration, condition func() bool
 	}
 }
 
-const secret = "a-webhook-secret"
+var secret = canary.New("secret")
 
 // note is a signed notification.
 func note(id string) notification.Notification {
-	body := fmt.Appendf(nil, `{"id":%q,"type":"message.created","data":{"object":{"grant_id":"grant-1"}}}`, id)
+	body := fmt.Appendf(nil, `{"id":%q,"type":"message.created","data":{"object":{"grant_id":"grant-1","subject":%q,"from":[{"email":"%s@example.com"}],"body":%q}}}`,
+		id, canary.New("subject"), canary.New("address"), canary.New("body"))
 	return notification.Notification{Body: body, ID: id, Type: "message.created", GrantID: "grant-1", Attempt: 1,
 		ReceivedAt: time.Now(), Signature: notification.Sign(secret, body), RequestID: "request-1"}
 }

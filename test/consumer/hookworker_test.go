@@ -21,6 +21,7 @@ import (
 
 	"github.com/onepagecrm/nylas-webhooks/notification"
 	"github.com/onepagecrm/nylas-webhooks/notification/samples"
+	"github.com/onepagecrm/nylas-webhooks/test/canary"
 )
 
 const signingSecret = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
@@ -162,14 +163,8 @@ func judgeLog(t *testing.T, text string) {
 	if !reason {
 		t.Error("the log does not say why one was rejected")
 	}
-	forbidden := []string{signingSecret, "specversion"}
-	for _, s := range samples.All() {
-		forbidden = append(forbidden, notification.Sign(secret, s.Body).String())
-	}
-	for _, word := range forbidden {
-		if strings.Contains(text, word) {
-			t.Errorf("%q is in the log", word)
-		}
+	if found := canary.Find([]byte(text)); len(found) > 0 || strings.Contains(text, signingSecret) {
+		t.Errorf("the log holds %v, or the secret that requests to the CRM are signed with", found)
 	}
 }
 

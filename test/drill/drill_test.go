@@ -1,7 +1,6 @@
 package drill
 
 import (
-	"context"
 	"encoding/json"
 	"fmt"
 	"os"
@@ -19,7 +18,6 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/sns"
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
 	sqstypes "github.com/aws/aws-sdk-go-v2/service/sqs/types"
-	"github.com/aws/smithy-go/logging"
 
 	"github.com/onepagecrm/nylas-webhooks/test/hookctl/localstage"
 )
@@ -34,25 +32,8 @@ const (
 // stage is the deployed stage.
 var stage *localstage.Stage
 
-func TestMain(m *testing.M) { os.Exit(run(m)) }
-
-func run(m *testing.M) (code int) {
-	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Minute) // 20 s; compiling on an empty cache takes the rest
-	defer cancel()
-	var err error
-	stage, err = localstage.Start(ctx, "drill")
-	defer func() {
-		if err := stage.Stop(); err != nil {
-			fmt.Fprintln(os.Stderr, "test/drill:", err)
-			code = 1
-		}
-	}()
-	if err != nil {
-		fmt.Fprintln(os.Stderr, "test/drill:", err)
-		return 1
-	}
-	stage.AWS.Logger = logging.Nop{} // of the connections that a fast server on the same machine makes it drop
-	return m.Run()
+func TestMain(m *testing.M) {
+	os.Exit(localstage.Main(m, "drill", func(s *localstage.Stage) { stage = s }))
 }
 
 // TestEveryAlarmTellsSomebody puts a datapoint for one alarm after the other.

@@ -1,6 +1,7 @@
 package e2e
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -14,6 +15,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/cloudwatchlogs"
 
 	"github.com/onepagecrm/nylas-webhooks/lambda/contract"
+	"github.com/onepagecrm/nylas-webhooks/test/canary"
 )
 
 // line is one request's line in the receiver's log.
@@ -51,15 +53,20 @@ func (l line) metrics(t *testing.T) []string {
 	return names
 }
 
+// logGroup is the function's.
+func (s *system) logGroup() string {
+	for logical, physical := range s.resources {
+		if strings.HasPrefix(logical, "ReceiverLogs") {
+			return physical
+		}
+	}
+	return ""
+}
+
 // messages returns all that the function has logged.
 func (s *system) messages(ctx context.Context) ([]string, error) {
 	var messages []string
-	var group string
-	for logical, physical := range s.resources {
-		if strings.HasPrefix(logical, "ReceiverLogs") {
-			group = physical
-		}
-	}
+	group := s.logGroup()
 	pages := cloudwatchlogs.NewFilterLogEventsPaginator(s.logs, &cloudwatchlogs.FilterLogEventsInput{LogGroupName: &group})
 	for pages.HasMorePages() {
 		page, err := pages.NextPage(ctx)
@@ -143,7 +150,7 @@ func TestLogLines(t *testing.T) {
 		{"accepted, encoded", func() { sys.received(t, sys.deliver(t, []byte("\x00"))) }, line{
 			contract.FieldOutcome: "Accepted", contract.FieldEncoding: "gzip+base64", contract.FieldBytes: 1.0, contract.FieldNotificationID: "",
 		}, []contract.Metric{contract.Accepted, contract.Verified}},
-		{"challenge", func() { sys.challenge(t, challengeQuery(canary)) }, line{
+		{"challenge", func() { sys.challenge(t, challengeQuery(mail)) }, line{
 			contract.FieldOutcome: "Challenged", contract.FieldStatus: 200.0,
 		}, []contract.Metric{contract.Challenged}},
 		{"no challenge", func() { sys.challenge(t, "") }, line{
@@ -251,51 +258,57 @@ func (s *system) pageMetrics(t *testing.T) []string {
 	return names
 }
 
-// leaks says what stands in the function's log and must not.
+// leaks says what stands where it must not: in what the deployed stack shows, and in
+// the answers to the sender.
 func (s *system) leaks(ctx context.Context) []string {
-	messages, err := s.messages(ctx)
+	places, err := canary.Deployed(ctx, s.config, stackName)
 	if err != nil {
 		return []string{err.Error()}
 	}
-	return leaksIn(messages, s.sent)
+	places["answers"] = s.answers.all()
+	return leaksIn(places, s.sent)
 }
 
-// leaksIn returns one sentence for each kind of value of sent (value to kind), and
-// for the canary, that one of the messages has.
-func leaksIn(messages []string, sent map[string]string) []string {
-	all := maps.Clone(sent)
-	all[canary] = "a subject, an address or a text"
-	kinds := map[string]bool{}
-	for _, message := range messages {
-		for value, kind := range all {
-			if strings.Contains(message, value) {
-				kinds[kind] = true
+// leaksIn returns a sentence for each place and kind of what is in it and must not:
+// what canaries and signatures are known by, and the values of sent (value to kind).
+func leaksIn(places map[string][]byte, sent map[string]string) []string {
+	problems := canary.FindIn(places)
+	for place, text := range places {
+		for value, kind := range sent {
+			if bytes.Contains(text, []byte(value)) {
+				problems = append(problems, fmt.Sprintf("%s: holds %s", place, kind))
 			}
 		}
 	}
-	var problems []string
-	for kind := range kinds {
-		problems = append(problems, "the function's log has "+kind)
-	}
 	slices.Sort(problems)
-	return problems
+	return slices.Compact(problems)
 }
 
-// The check at the end of the suite would see something.
+// The check at the end of the suite would see something, and looks at something.
 func TestLeaksAreSeen(t *testing.T) {
-	sent := map[string]string{"0123456789abcdef": "a signature"}
-	got := leaksIn([]string{`{"a":"x 0123456789abcdef"}`, "say " + canary + "!"}, sent)
-	if want := []string{"the function's log has a signature", "the function's log has a subject, an address or a text"}; !slices.Equal(got, want) {
+	sent := map[string]string{"0123456789abcdef": "a malformed signature"}
+	got := leaksIn(map[string][]byte{"a log": []byte(`{"a":"x 0123456789abcdef"}`), "stack": []byte("say " + mail + "!")}, sent)
+	if want := []string{"a log: holds a malformed signature", "stack: holds [mail]"}; !slices.Equal(got, want) {
 		t.Errorf("%q, want %q", got, want)
 	}
-	if got := leaksIn([]string{`{"request_id":"1"}`}, sent); got != nil {
+	if got := leaksIn(map[string][]byte{"a log": []byte(`{"request_id":"1"}`)}, sent); got != nil {
 		t.Errorf("%q of a good line", got)
 	}
 	sys.received(t, sys.deliver(t, note{ID: "e2e-not-vacuous"}.json()))
+	wanted := map[string]string{
+		"template": "AWS::SQS::Queue", "stack": "QueueUrl", "stack events": "CREATE_COMPLETE",
+		"alarms": stackName + "-", "dashboards": "widgets", "log group " + sys.logGroup(): "e2e-not-vacuous",
+	}
 	eventually(t, soon, func() string {
-		if strings.Contains(strings.Join(must[[]string](t)(sys.messages(t.Context())), ""), "e2e-not-vacuous") {
-			return ""
+		places := must[map[string][]byte](t)(canary.Deployed(t.Context(), sys.config, stackName))
+		for place, text := range wanted {
+			if !bytes.Contains(places[place], []byte(text)) {
+				return fmt.Sprintf("%s, of which there are %d bytes, lacks %s", place, len(places[place]), text)
+			}
 		}
-		return "the log that is searched lacks the id of an accepted notification"
+		return ""
 	})
+	if len(sys.answers.all()) == 0 {
+		t.Error("no answers are kept")
+	}
 }

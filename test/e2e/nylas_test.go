@@ -9,7 +9,9 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -19,11 +21,30 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/sqs/types"
 
 	"github.com/onepagecrm/nylas-webhooks/notification"
+	"github.com/onepagecrm/nylas-webhooks/test/canary"
 )
 
-// canary stands in every subject, address and text that the tests send; nothing of
-// a notification but its id, type and grant may be logged.
-var canary = "canary" + rand.Text()
+// mail stands in every subject, address and text that the tests send; nothing of a
+// notification but its id, type and grant may be shown anywhere.
+var mail = canary.New("mail")
+
+// answers are all that the sender was told.
+type answers struct {
+	mu   sync.Mutex
+	text []byte
+}
+
+func (a *answers) add(header http.Header, body []byte) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.text = append(fmt.Appendf(a.text, "%v\n", header), body...)
+}
+
+func (a *answers) all() []byte {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return slices.Clone(a.text)
+}
 
 // answer is what the webhook answered.
 type answer struct {
@@ -56,6 +77,9 @@ func (s *system) try(ctx context.Context, method, address string, body []byte, h
 	text, err := io.ReadAll(response.Body)
 	if err != nil {
 		return answer{}, err
+	}
+	if method != http.MethodGet { // which echoes its challenge
+		s.answers.add(response.Header, text)
 	}
 	if method == http.MethodPost && response.StatusCode == http.StatusOK {
 		s.ledger.accept(body)
@@ -127,7 +151,7 @@ func (n note) json() []byte {
 		`{"specversion":"1.0","type":%s,"source":"/google/emails/realtime","id":%s,"time":1767607390,"webhook_delivery_attempt":%d,`+
 			`"data":{"application_id":"7d1f0c52","object":{"grant_id":%s,"object":"message","subject":%s,"from":[{"email":%s}],"body":%s}}}`,
 		quote(n.Type), quote(n.ID), n.Attempt, quote(n.Grant),
-		quote("subject "+canary), quote(canary+"@example.com"), quote("body "+canary+" "+n.Text)))
+		quote("subject "+mail), quote(mail+"@example.com"), quote("body "+mail+" "+n.Text)))
 }
 
 func quote(text string) string {

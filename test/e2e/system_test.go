@@ -51,8 +51,10 @@ type system struct {
 	// inbox are the messages that came off the queue and were not asked for yet, by
 	// their signature.
 	inbox map[string]types.Message
-	// sent are the values that must not be logged, each with what it is.
+	// sent are the values that must not be shown, each with what it is.
 	sent map[string]string
+	// answers are all that the sender got.
+	answers answers
 	// ledger is of everything that the tests send.
 	ledger *ledger
 	// marks counts the requests that mark a place in the log.

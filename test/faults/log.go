@@ -8,13 +8,13 @@ import (
 	"sync"
 
 	"github.com/onepagecrm/nylas-webhooks/lambda/contract"
-	"github.com/onepagecrm/nylas-webhooks/test/faults/canary"
+	"github.com/onepagecrm/nylas-webhooks/test/canary"
 )
 
 // maxKept is how many of a receiver's last lines are kept, to explain a failure.
 const maxKept = 20
 
-// log is everything that the receiver's processes write. It reads the metrics as
+// log is everything that the receiver's processes write and answer. It reads the metrics as
 // CloudWatch does, and looks for what may not be there.
 type log struct {
 	mu      sync.Mutex
@@ -48,6 +48,15 @@ func (l *log) add(environment string, line []byte) {
 		l.last = l.last[1:]
 	}
 	l.last = append(l.last, fmt.Sprintf("%s: %s", environment, line))
+}
+
+// answer takes an answer to the sender.
+func (l *log) answer(text []byte) {
+	if leaks := canary.Find(text); len(leaks) > 0 {
+		l.mu.Lock()
+		defer l.mu.Unlock()
+		l.leaks = append(l.leaks, fmt.Sprintf("an answer held %v", leaks))
+	}
 }
 
 func (l *log) snapshot() (metrics map[contract.Metric]int, leaks, strange, last []string) {

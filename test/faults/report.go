@@ -10,7 +10,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/onepagecrm/nylas-webhooks/test/faults/canary"
+	"github.com/onepagecrm/nylas-webhooks/test/canary"
 )
 
 // Outcome is a section with its results, in the order of its scenarios.

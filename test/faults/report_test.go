@@ -8,7 +8,7 @@ import (
 	"time"
 
 	"github.com/onepagecrm/nylas-webhooks/lambda/contract"
-	"github.com/onepagecrm/nylas-webhooks/test/faults/canary"
+	"github.com/onepagecrm/nylas-webhooks/test/canary"
 	"github.com/onepagecrm/nylas-webhooks/test/faults/function"
 	"github.com/onepagecrm/nylas-webhooks/test/faults/ledger"
 	"github.com/onepagecrm/nylas-webhooks/test/faults/standin"
@@ -65,6 +65,18 @@ func TestReportHoldsNoMail(t *testing.T) {
 	err := WriteReport(t.TempDir(), time.Now(), "here", []Outcome{{Results: []Result{r}}}, nil)
 	if err == nil || !strings.Contains(err.Error(), "subject") {
 		t.Errorf("error %v", err)
+	}
+}
+
+func TestAnswersAreSearched(t *testing.T) {
+	var l log
+	l.answer([]byte("map[Content-Type:[text/plain]]refused"))
+	if _, leaks, _, _ := l.snapshot(); leaks != nil {
+		t.Errorf("%v of a good answer", leaks)
+	}
+	l.answer([]byte("refused: " + canary.New("body")))
+	if _, leaks, _, _ := l.snapshot(); len(leaks) != 1 || leaks[0] != "an answer held [body]" {
+		t.Errorf("%v of one that quotes mail", leaks)
 	}
 }
 

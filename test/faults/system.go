@@ -8,7 +8,7 @@ import (
 	"sync"
 
 	"github.com/onepagecrm/nylas-webhooks/lambda/contract"
-	"github.com/onepagecrm/nylas-webhooks/test/faults/canary"
+	"github.com/onepagecrm/nylas-webhooks/test/canary"
 	"github.com/onepagecrm/nylas-webhooks/test/faults/function"
 	"github.com/onepagecrm/nylas-webhooks/test/faults/gateway"
 	"github.com/onepagecrm/nylas-webhooks/test/faults/ledger"
@@ -98,6 +98,8 @@ func (s *System) registered() {
 }
 
 func (s *System) observe(a nylas.Attempt) {
+	s.log.answer(a.Answer)
+	a.Answer = nil
 	s.ledger.Record(a)
 	if a.Number != 1 || a.Notification.Forged {
 		return

@@ -1,13 +1,10 @@
 package hookctl
 
 import (
-	"context"
 	"encoding/json"
-	"fmt"
 	"os"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/onepagecrm/nylas-webhooks/test/hookctl/localstage"
 )
@@ -15,24 +12,8 @@ import (
 // stage is the deployed stage that every test uses, one after the other.
 var stage *localstage.Stage
 
-func TestMain(m *testing.M) { os.Exit(run(m)) }
-
-func run(m *testing.M) (code int) {
-	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Minute) // 20 s; compiling on an empty cache takes the rest
-	defer cancel()
-	var err error
-	stage, err = localstage.Start(ctx, "test-hookctl")
-	defer func() {
-		if err := stage.Stop(); err != nil {
-			fmt.Fprintln(os.Stderr, "test/hookctl:", err)
-			code = 1
-		}
-	}()
-	if err != nil {
-		fmt.Fprintln(os.Stderr, "test/hookctl:", err)
-		return 1
-	}
-	return m.Run()
+func TestMain(m *testing.M) {
+	os.Exit(localstage.Main(m, "test-hookctl", func(s *localstage.Stage) { stage = s }))
 }
 
 // hookctl runs the program and fails the test for another exit code.

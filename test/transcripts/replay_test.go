@@ -1,7 +1,6 @@
 package transcripts
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"os"
@@ -10,7 +9,6 @@ import (
 	"slices"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/onepagecrm/nylas-webhooks/test/hookctl/localstage"
 	"github.com/onepagecrm/nylas-webhooks/test/nylas"
@@ -21,24 +19,8 @@ const pages = "../../docs/hookctl"
 
 var stage *localstage.Stage
 
-func TestMain(m *testing.M) { os.Exit(run(m)) }
-
-func run(m *testing.M) (code int) {
-	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Minute) // 20 s; compiling on an empty cache takes the rest
-	defer cancel()
-	var err error
-	stage, err = localstage.Start(ctx, "test-transcripts")
-	defer func() {
-		if err := stage.Stop(); err != nil {
-			fmt.Fprintln(os.Stderr, "test/transcripts:", err)
-			code = 1
-		}
-	}()
-	if err != nil {
-		fmt.Fprintln(os.Stderr, "test/transcripts:", err)
-		return 1
-	}
-	return m.Run()
+func TestMain(m *testing.M) {
+	os.Exit(localstage.Main(m, "test-transcripts", func(s *localstage.Stage) { stage = s }))
 }
 
 // TestTranscripts replays each page from its top, in a directory and a state of its own.

@@ -15,6 +15,7 @@ import (
 
 	"github.com/onepagecrm/nylas-webhooks/lambda/contract"
 	"github.com/onepagecrm/nylas-webhooks/notification"
+	"github.com/onepagecrm/nylas-webhooks/test/canary"
 )
 
 func TestLogLineIsFixed(t *testing.T) {
@@ -137,11 +138,11 @@ func TestForgedRequestsMoveNoPageMetric(t *testing.T) {
 
 // Canaries: unique markers in everything that must never be logged.
 func TestNothingPrivateIsLogged(t *testing.T) {
-	const (
-		inSecret  = "canary-secret-8c1f"
-		inBody    = "canary-body-77aa"
-		inAddress = "canary-4d2e@example.com"
-		inHeader  = "canary-header-90b1"
+	var (
+		inSecret  = canary.New("secret")
+		inBody    = canary.New("body")
+		inAddress = canary.New("address") + "@example.com"
+		inHeader  = canary.New("header")
 	)
 	private := []byte(`{"id":"n1","type":"t","data":{"object":{"grant_id":"g1","subject":"` + inBody + `","from":[{"email":"` + inAddress + `"}]}}}`)
 	genuine := post(private, inSecret)
@@ -164,10 +165,8 @@ func TestNothingPrivateIsLogged(t *testing.T) {
 				b.secrets.keys = []string{inSecret}
 				setup(b)
 				b.do(event)
-				for _, marker := range []string{inSecret, inBody, inAddress, inHeader, genuine.Headers["x-nylas-signature"], "canary"} {
-					if bytes.Contains(b.log.Bytes(), []byte(marker)) {
-						t.Errorf("the log has %q:\n%s", marker, b.log.Bytes())
-					}
+				if found := canary.Find(b.log.Bytes()); len(found) > 0 {
+					t.Errorf("the log holds %v", found)
 				}
 			})
 		}
@@ -176,8 +175,8 @@ func TestNothingPrivateIsLogged(t *testing.T) {
 		for _, payload := range []string{inBody, `{"httpMethod":"` + inBody, `{"httpMethod":"POST","body":"` + inBody + `\x"}`, `{"httpMethod":{"` + inBody + `":1}}`, `{"` + inBody + `":1}`, `{"headers":{"` + inBody + `":{}}}`, `{"` + inBody + `":}`} {
 			b := newBench(t)
 			b.invoke([]byte(payload))
-			if bytes.Contains(b.log.Bytes(), []byte(inBody)) {
-				t.Errorf("the log has the event: %s", b.log.Bytes())
+			if found := canary.Find(b.log.Bytes()); len(found) > 0 {
+				t.Errorf("the log holds %v", found)
 			}
 		}
 	})

@@ -9,7 +9,7 @@ import (
 
 	crypto "crypto/rand"
 
-	"github.com/onepagecrm/nylas-webhooks/test/faults/canary"
+	"github.com/onepagecrm/nylas-webhooks/test/canary"
 )
 
 // Notification is one notification that Nylas delivers.

@@ -36,9 +36,10 @@ type Attempt struct {
 	Body         []byte
 	Signature    string
 	Sent, Done   time.Time
-	Status       int   // 0: no answer
-	Err          error // why there is none
-	Last         bool  // the sender does not try again
+	Status       int    // 0: no answer
+	Answer       []byte // its headers and body
+	Err          error  // why there is none
+	Last         bool   // the sender does not try again
 }
 
 // Sender delivers notifications to one webhook.
@@ -113,7 +114,7 @@ func (s *Sender) Deliver(ctx context.Context, n Notification, tried func()) {
 		}
 		a.Sent = time.Now()
 		var wait time.Duration
-		a.Status, wait, a.Err = s.post(ctx, a)
+		a.Status, wait, a.Answer, a.Err = s.post(ctx, a)
 		a.Done = time.Now()
 		if s.Slots != nil {
 			<-s.Slots
@@ -147,11 +148,12 @@ func (s *Sender) key() string {
 	return s.secret
 }
 
-// post returns the answer's status and how long it asks to wait, shortened.
-func (s *Sender) post(ctx context.Context, a Attempt) (status int, wait time.Duration, err error) {
+// post returns the answer's status, how long it asks to wait, shortened, and the rest
+// of it.
+func (s *Sender) post(ctx context.Context, a Attempt) (status int, wait time.Duration, answer []byte, err error) {
 	request, err := http.NewRequestWithContext(ctx, http.MethodPost, s.URL, bytes.NewReader(a.Body))
 	if err != nil {
-		return 0, 0, err
+		return 0, 0, nil, err
 	}
 	request.GetBody = nil // the client may not send it again by itself
 	request.Header.Set("Content-Type", "application/json")
@@ -160,18 +162,19 @@ func (s *Sender) post(ctx context.Context, a Attempt) (status int, wait time.Dur
 	}
 	response, err := s.Client.Do(request)
 	if err != nil {
-		return 0, 0, fmt.Errorf("no answer: %w", err)
+		return 0, 0, nil, fmt.Errorf("no answer: %w", err)
 	}
 	defer response.Body.Close()
-	if _, err := io.Copy(io.Discard, response.Body); err != nil {
-		return 0, 0, fmt.Errorf("answer cut: %w", err)
+	body, err := io.ReadAll(response.Body)
+	if err != nil {
+		return 0, 0, nil, fmt.Errorf("answer cut: %w", err)
 	}
 	if response.StatusCode == http.StatusTooManyRequests { // only there is it honoured
 		if seconds, err := strconv.Atoi(response.Header.Get("Retry-After")); err == nil {
 			wait = time.Duration(float64(seconds) * float64(time.Second) / s.Compression)
 		}
 	}
-	return response.StatusCode, wait, nil
+	return response.StatusCode, wait, append(fmt.Append(nil, response.Header), body...), nil
 }
 
 // forge returns a signature of somebody who does not know the key.

@@ -20,6 +20,7 @@ import (
 
 	"github.com/onepagecrm/nylas-webhooks/internal/awsconfig"
 	"github.com/onepagecrm/nylas-webhooks/notification/samples"
+	"github.com/onepagecrm/nylas-webhooks/test/canary"
 )
 
 const stackName = "NylasWebhooks-local"
@@ -177,8 +178,9 @@ func (s *Stage) runIn(ctx context.Context, dir, name string, args ...string) (st
 	return stdout.String(), nil
 }
 
-// Hookctl runs the program. Its error is for what kept it from running; an exit code
-// is none.
+// Hookctl runs the program. Its error is for what kept it from running, and for mail,
+// signatures and secrets in what it printed, but where it was asked to show a message;
+// an exit code is none.
 func (s *Stage) Hookctl(ctx context.Context, stdin string, env []string, args ...string) (code int, stdout, stderr string, err error) {
 	cmd := exec.CommandContext(ctx, s.Program, args...)
 	cmd.Env = append(slices.Clone(s.Env), env...)
@@ -189,6 +191,9 @@ func (s *Stage) Hookctl(ctx context.Context, stdin string, env []string, args ..
 	var exit *exec.ExitError
 	if errors.As(err, &exit) {
 		err = nil
+	}
+	if found := canary.Find(slices.Concat(out.Bytes(), errs.Bytes())); err == nil && len(found) > 0 && !slices.Contains(args, "show") {
+		err = fmt.Errorf("hookctl %s printed %v", strings.Join(args, " "), found)
 	}
 	return cmd.ProcessState.ExitCode(), out.String(), errs.String(), err
 }

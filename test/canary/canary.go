@@ -1,6 +1,6 @@
 // Package canary makes texts that stand for people's mail and for secrets, and finds
-// them where they must not be. Whatever a test sends or stores holds them; afterwards
-// no log line, error or report may.
+// them, and what the samples hold, where they must not be. Whatever a test sends or
+// stores holds them; afterwards no log, metric, template, output, error or report may.
 package canary
 
 import (
@@ -29,18 +29,29 @@ var (
 // two the same.
 func New(kind string) string { return mark + kind + "0" + strings.ToLower(rand.Text()) }
 
-// Find returns the kinds of what text holds and must not, "signature" and "encoded"
-// among them; nil if there is nothing. It never returns what it found.
+// Find returns the kinds of what text holds and must not, "signature", "sample" and
+// "encoded" among them; nil if there is nothing. It never returns what it found.
 func Find(text []byte) []string {
+	kinds := FindMail(text)
+	if signature.Match(text) {
+		kinds = append(kinds, "signature")
+	}
+	slices.Sort(kinds)
+	return kinds
+}
+
+// FindMail is Find for texts that hold checksums, which look like signatures.
+func FindMail(text []byte) []string {
 	var kinds []string
 	for _, match := range plain.FindAllSubmatch(text, -1) {
 		kinds = append(kinds, string(match[1]))
 	}
-	if signature.Match(text) {
-		kinds = append(kinds, "signature")
-	}
-	if slices.ContainsFunc(encoded, func(form []byte) bool { return bytes.Contains(text, form) }) {
+	holds := func(form []byte) bool { return bytes.Contains(text, form) }
+	if slices.ContainsFunc(encoded, holds) {
 		kinds = append(kinds, "encoded")
+	}
+	if slices.ContainsFunc(sampled(), holds) {
+		kinds = append(kinds, "sample")
 	}
 	slices.Sort(kinds)
 	return slices.Compact(kinds)

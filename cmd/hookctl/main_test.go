@@ -36,6 +36,8 @@ func TestExitCodesAndSentences(t *testing.T) {
 		{"unknown flag", nil, "demo --nonsense", exitUsage, []string{"unknown flag", "hookctl demo --help"}},
 		{"an argument too many", nil, "demo more", exitUsage, []string{"hookctl demo --help"}},
 		{"no stage", nil, "demo", exitUsage, []string{"--stage is missing"}},
+		{"a rate of nothing", nil, "spill replay --stage local --rate 0", exitUsage, []string{"--rate is a number from 1"}},
+		{"none at most", nil, "spill replay --stage local --max -1", exitUsage, []string{"--max is a number from 1"}},
 		{"demo against a real stage", nil, "demo --stage prod", exitUsage, []string{"--stage local only"}},
 		{"demo without the engine", func(t *testing.T, _ *standin.Stage) { t.Setenv("AWS_ENDPOINT_URL", "") },
 			"demo --stage local", exitUsage, []string{"AWS_ENDPOINT_URL is not set", "make run"}},

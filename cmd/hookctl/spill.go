@@ -123,8 +123,11 @@ It needs what the policy of output OperatorPolicyArn allows.`,
   hookctl spill replay --stage prod --rate 100`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			if most < 0 || perSecond < 0 {
-				return usagef("--max and --rate are numbers from 1; 0 is no limit")
+			if perSecond < 0 || perSecond == 0 && cmd.Flags().Changed("rate") {
+				return usagef("--rate is a number from 1")
+			}
+			if most < 0 {
+				return usagef("--max is a number from 1; 0 is no limit")
 			}
 			return runSpillReplay(cmd.Context(), s, t, most, perSecond)
 		},

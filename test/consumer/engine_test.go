@@ -2,14 +2,9 @@ package consumer
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"os"
-	"os/exec"
-	"path/filepath"
 	"strconv"
-	"strings"
-	"syscall"
 	"testing"
 	"time"
 
@@ -23,10 +18,8 @@ import (
 	"github.com/onepagecrm/nylas-webhooks/internal/awsconfig"
 	"github.com/onepagecrm/nylas-webhooks/notification"
 	"github.com/onepagecrm/nylas-webhooks/test/canary"
+	"github.com/onepagecrm/nylas-webhooks/test/engine"
 )
-
-// state is the directory of these tests' engine, in the project's root.
-const state = ".local/consumer"
 
 // The clients of the engine.
 var (
@@ -46,71 +39,21 @@ func run(m *testing.M) (code int) {
 		fmt.Fprintln(os.Stderr, "test/consumer:", err)
 		return 1
 	}
-	root, err := filepath.Abs("../..")
-	if err != nil {
-		return fail(err)
-	}
-	if err := os.MkdirAll(filepath.Join(root, state), 0o755); err != nil {
-		return fail(err)
-	}
-	lock, err := os.Create(filepath.Join(root, state, "tests.lock"))
-	if err != nil {
-		return fail(err)
-	}
-	defer func() { _ = lock.Close() }()
-	// Two runs in one checkout take turns.
-	if err := syscall.Flock(int(lock.Fd()), syscall.LOCK_EX); err != nil {
-		return fail(err)
-	}
-	if err := os.Unsetenv("ENGINE_PORT"); err != nil { // it is for make run's engine
-		return fail(err)
-	}
-	// An earlier run that was killed leaves one; begin with an empty account.
-	if _, err := engine(root, "stop"); err != nil {
-		return fail(err)
-	}
-	if _, err := engine(root, "start"); err != nil {
-		return fail(err)
-	}
+	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Minute)
+	defer cancel()
+	e, err := engine.Start(ctx, "consumer")
 	defer func() {
-		if _, err := engine(root, "stop"); err != nil {
+		if err := e.Stop(); err != nil {
 			code = fail(err)
 		}
 	}()
-	exports, err := engine(root, "env")
 	if err != nil {
 		return fail(err)
-	}
-	// The shell reads what is written for a shell; the workers inherit it.
-	environment, err := exec.Command("bash", "-c", `eval "$1" && env -0`, "bash", exports).Output()
-	if err != nil {
-		return fail(err)
-	}
-	for pair := range strings.SplitSeq(strings.TrimRight(string(environment), "\x00"), "\x00") {
-		name, value, _ := strings.Cut(pair, "=")
-		if err := os.Setenv(name, value); err != nil {
-			return fail(err)
-		}
 	}
 	if err := connect(); err != nil {
 		return fail(err)
 	}
 	return m.Run()
-}
-
-func engine(root, verb string) (string, error) {
-	python := filepath.Join(root, ".local/venv/engine/bin/python")
-	if _, err := os.Stat(python); err != nil {
-		return "", errors.New("the local engine is not installed. Once: make run")
-	}
-	cmd := exec.Command(python, "tools/engine.py", verb, "--state", state)
-	cmd.Dir = root
-	cmd.Stderr = os.Stderr
-	out, err := cmd.Output()
-	if err != nil {
-		return "", fmt.Errorf("%s the engine: %w", verb, err)
-	}
-	return string(out), nil
 }
 
 // connect makes the clients from the environment.

@@ -103,7 +103,7 @@ func severities(t *testing.T) map[string]string {
 			}
 		}
 	}
-	text, err := os.ReadFile(filepath.Join(stage.Dir, "cdk.out", stackName+".template.json"))
+	text, err := os.ReadFile(filepath.Join(stage.Assembly(), stackName+".template.json"))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -34,11 +34,11 @@ func firstDemo(t *testing.T) demo {
 }
 
 func runDemo(t *testing.T) demo {
-	program := filepath.Join(sys.engine.root, sys.engine.state, "hookctl")
-	if output, err := sys.engine.output(t.Context(), "go", "build", "-o", program, "./cmd/hookctl"); err != nil {
+	program := filepath.Join(sys.engine.Dir, "hookctl")
+	if output, err := sys.engine.Run(t.Context(), "go", "build", "-o", program, "./cmd/hookctl"); err != nil {
 		return demo{output, err}
 	}
-	output, err := sys.engine.output(t.Context(), program, "demo", "--stage", "local")
+	output, err := sys.engine.Run(t.Context(), program, "demo", "--stage", "local")
 	return demo{output, err}
 }
 

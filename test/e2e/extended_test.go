@@ -13,7 +13,7 @@ import (
 
 // The stock library reads what overflowed, without a line of ours.
 func TestOverflowIsReadByTheExtendedClientLibrary(t *testing.T) {
-	python := filepath.Join(sys.engine.root, ".local/venv/extended/bin/python")
+	python := filepath.Join(sys.engine.Root, ".local/venv/extended/bin/python")
 	if _, err := os.Stat(python); err != nil {
 		t.Fatal("the SQS Extended Client Library is not installed. Run make e2e, which installs it.")
 	}

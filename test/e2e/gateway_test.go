@@ -3,6 +3,7 @@ package e2e
 import (
 	"fmt"
 	"net/http"
+	"os/exec"
 	"strings"
 	"testing"
 
@@ -71,9 +72,12 @@ func TestFunctionGone(t *testing.T) {
 
 // A deployment leaves nothing to deploy: what is synthesized twice is the same.
 func TestNoDifferenceAfterDeployment(t *testing.T) {
-	output, err := sys.engine.combined(t.Context(), sys.engine.cdk(), "diff", stackName, "--output", sys.engine.assembly()+".diff")
+	cmd := exec.CommandContext(t.Context(), sys.engine.CDK(), "diff", stackName, "--output", sys.engine.Assembly()+".diff")
+	cmd.Dir = sys.engine.Root
+	said, err := cmd.CombinedOutput() // the CLI says everything on standard error
+	output := string(said)
 	if err != nil {
-		t.Fatal(err)
+		t.Fatalf("cdk diff: %v\n%s", err, output)
 	}
 	if !strings.Contains(output, "There were no differences") {
 		t.Errorf("cdk diff says:\n%s", output)

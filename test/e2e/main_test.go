@@ -6,6 +6,8 @@ import (
 	"os"
 	"testing"
 	"time"
+
+	"github.com/onepagecrm/nylas-webhooks/test/engine"
 )
 
 // sys is the deployed system that every test uses.
@@ -16,21 +18,17 @@ func TestMain(m *testing.M) { os.Exit(run(m)) }
 func run(m *testing.M) (code int) {
 	ctx, cancel := context.WithTimeout(context.Background(), 15*time.Minute) // half a minute; several on an empty build cache
 	defer cancel()
-	e, err := newEngine()
-	if err != nil {
-		fmt.Fprintln(os.Stderr, "e2e:", err)
-		return 1
-	}
-	if err := e.lock(ctx); err != nil {
-		fmt.Fprintln(os.Stderr, "e2e:", err)
-		return 1
-	}
+	e, err := engine.Start(ctx, "e2e")
 	defer func() {
-		if err := e.stop(); err != nil {
+		if err := e.Stop(); err != nil {
 			fmt.Fprintln(os.Stderr, "e2e:", err)
 			code = 1
 		}
 	}()
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "e2e:", err)
+		return 1
+	}
 	if sys, err = deploy(ctx, e); err != nil {
 		fmt.Fprintln(os.Stderr, "e2e:", err)
 		return 1

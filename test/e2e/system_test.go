@@ -23,7 +23,10 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/sqs/types"
 
 	"github.com/onepagecrm/nylas-webhooks/internal/awsconfig"
+	"github.com/onepagecrm/nylas-webhooks/test/engine"
 )
+
+const stackName = "NylasWebhooks-local"
 
 // soon is how long anything is waited for that should come at once: the machine may
 // be busy. It is no pause; every wait ends with what it waits for.
@@ -31,7 +34,7 @@ const soon = 20 * time.Second
 
 // system is the deployed stack and the ways to it.
 type system struct {
-	engine  *engine
+	engine  *engine.Engine
 	outputs map[string]string
 	url     string // of the webhook, on the engine
 
@@ -69,12 +72,9 @@ type template struct {
 	}
 }
 
-func deploy(ctx context.Context, e *engine) (*system, error) {
+func deploy(ctx context.Context, e *engine.Engine) (*system, error) {
 	started := time.Now()
-	if err := e.start(ctx); err != nil {
-		return nil, err
-	}
-	outputs, err := e.deployStack(ctx)
+	outputs, err := e.Deploy(ctx, stackName)
 	if err != nil {
 		return nil, err
 	}
@@ -94,7 +94,7 @@ func deploy(ctx context.Context, e *engine) (*system, error) {
 	if s.url, err = onEngine(outputs["WebhookUrl"]); err != nil {
 		return nil, err
 	}
-	text, err := os.ReadFile(filepath.Join(e.assembly(), stackName+".template.json"))
+	text, err := os.ReadFile(filepath.Join(e.Assembly(), stackName+".template.json"))
 	if err != nil {
 		return nil, err
 	}

@@ -76,7 +76,7 @@ func TestRedriveKilled(t *testing.T) {
 			dead(t, names...)
 			address, held := between(t, test.at)
 			cmd := exec.CommandContext(t.Context(), stage.Program, "dlq", "redrive", "--stage", "local", "--one-by-one")
-			cmd.Env = append(append([]string{}, stage.Env...), "AWS_ENDPOINT_URL="+address)
+			cmd.Env = append(os.Environ(), "AWS_ENDPOINT_URL="+address)
 			must(t, cmd.Start())
 			select {
 			case <-held:

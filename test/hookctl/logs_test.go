@@ -71,7 +71,7 @@ func TestGapsNone(t *testing.T) {
 
 // TestAccessLogHasTheKeys holds what gaps reads against the format that the stack sets.
 func TestAccessLogHasTheKeys(t *testing.T) {
-	text, err := os.ReadFile(filepath.Join(stage.Dir, "cdk.out", "NylasWebhooks-local.template.json"))
+	text, err := os.ReadFile(filepath.Join(stage.Assembly(), "NylasWebhooks-local.template.json"))
 	must(t, err)
 	var template struct {
 		Resources map[string]struct {
@@ -110,7 +110,6 @@ func TestTailFollows(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, stage.Program, "tail", "--stage", "local", "--json")
-	cmd.Env = stage.Env
 	stdout, err := cmd.StdoutPipe()
 	must(t, err)
 	stderr, err := cmd.StderrPipe()

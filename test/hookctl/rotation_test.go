@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net/http"
+	"os"
 	"os/exec"
 	"slices"
 	"strings"
@@ -243,7 +244,7 @@ func TestSecretUnderTraffic(t *testing.T) {
 func killedRotation(t *testing.T, api *nylas.API, env []string) (lost string) {
 	t.Helper()
 	cmd := exec.CommandContext(t.Context(), stage.Program, "secret", "rotate", "--stage", "local")
-	cmd.Env = append(slices.Clone(stage.Env), env...)
+	cmd.Env = append(os.Environ(), env...)
 	api.Break(nylas.Fault{Request: "POST /v3/webhooks/rotate-secret", Times: 1, Lost: true, Then: func() {
 		lost = api.Webhooks()[0].Secret
 		if err := cmd.Process.Kill(); err != nil {

@@ -66,7 +66,7 @@ func replay(t *testing.T, file string, commands []command) (outputs map[int][]st
 	api := nylas.New()
 	defer api.Server.Close()
 	dir := t.TempDir()
-	env := append(slices.Clone(stage.Env), "NYLAS_API_URI="+api.Server.URL, "NYLAS_API_KEY="+nylas.Key, "HOME="+dir)
+	env := append(os.Environ(), "NYLAS_API_URI="+api.Server.URL, "NYLAS_API_KEY="+nylas.Key, "HOME="+dir)
 	outputs = map[int][]string{}
 	for i, c := range commands {
 		for _, name := range c.setups {

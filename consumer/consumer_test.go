@@ -242,14 +242,14 @@ func TestSmokeTestIsDeletedUnhandled(t *testing.T) {
 }
 
 func TestReject(t *testing.T) {
-	for name, sendFails := range map[string]bool{"moved": false, "dead-letter queue refuses": true} {
+	for name, failure := range map[string]error{"moved": nil, "dead-letter queue refuses": errors.New("AccessDenied"), "a proxy answers 200": errNotSQS} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				q := newFakeQueue(t)
 				m := q.send(note("bad"))
 				q.fault = func(action, _ string) error {
-					if action == "SendMessage" && sendFails {
-						return errors.New("AccessDenied")
+					if action == "SendMessage" {
+						return failure
 					}
 					return nil
 				}
@@ -259,7 +259,7 @@ func TestReject(t *testing.T) {
 				}})
 				b.drained(10 * time.Minute)
 				b.mustStop()
-				if sendFails {
+				if failure != nil {
 					if q.deadLetters() != 1 {
 						t.Error("not dead-lettered by the redrive policy")
 					}

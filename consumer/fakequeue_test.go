@@ -38,6 +38,9 @@ type fakeQueue struct {
 	fault    func(action string, handle string) error
 }
 
+// errNotSQS is a fault of SendMessage: the 200 of something else, which keeps nothing.
+var errNotSQS = errors.New("not SQS's answer")
+
 // latency is about that of SQS within a Region.
 const latency = 10 * time.Millisecond
 
@@ -296,7 +299,9 @@ func (q *fakeQueue) SendMessage(_ context.Context, in *sqs.SendMessageInput, opt
 	q.answersAreWhole(options)
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	if err := q.failure("SendMessage", ""); err != nil {
+	if err := q.failure("SendMessage", ""); errors.Is(err, errNotSQS) {
+		return &sqs.SendMessageOutput{}, nil
+	} else if err != nil {
 		return nil, err
 	}
 	q.sent = append(q.sent, in)

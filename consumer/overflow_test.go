@@ -21,14 +21,27 @@ import (
 type fakeBucket struct {
 	key, object string
 	failures    int
+	slow        int // how often the object does not come to its end
 	gets        int
 }
 
-func (f *fakeBucket) GetObject(_ context.Context, in *s3.GetObjectInput, _ ...func(*s3.Options)) (*s3.GetObjectOutput, error) {
+// endless is an object that stops coming.
+type endless struct{ ctx context.Context }
+
+func (e endless) Read([]byte) (int, error) {
+	<-e.ctx.Done()
+	return 0, e.ctx.Err()
+}
+
+func (f *fakeBucket) GetObject(ctx context.Context, in *s3.GetObjectInput, _ ...func(*s3.Options)) (*s3.GetObjectOutput, error) {
 	f.gets++
 	if f.failures > 0 {
 		f.failures--
 		return nil, errors.New("slow down")
+	}
+	if f.slow > 0 {
+		f.slow--
+		return &s3.GetObjectOutput{Body: io.NopCloser(endless{ctx})}, nil
 	}
 	if *in.Key != f.key {
 		return nil, &types.NoSuchKey{}
@@ -54,6 +67,7 @@ func TestOverflow(t *testing.T) {
 	}{
 		{"read", notification.Pointer{Bucket: "b", Key: "overflow/k"}, &fakeBucket{}, true, Failed, 0},
 		{"read at the third try", notification.Pointer{Bucket: "b", Key: "overflow/k"}, &fakeBucket{failures: 2}, true, Failed, 2},
+		{"slow the first time", notification.Pointer{Bucket: "b", Key: "overflow/k"}, &fakeBucket{slow: 1}, true, Failed, 1},
 		{"S3 fails for ever", notification.Pointer{Bucket: "b", Key: "overflow/k"}, &fakeBucket{failures: 99}, false, Failed, 5},
 		{"another bucket", notification.Pointer{Bucket: "theirs", Key: "overflow/k"}, &fakeBucket{}, false, Unreadable, 5},
 		{"object is gone", notification.Pointer{Bucket: "b", Key: "overflow/other"}, &fakeBucket{}, false, Unreadable, 5},

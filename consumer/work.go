@@ -8,6 +8,8 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
+
+	"github.com/onepagecrm/nylas-webhooks/internal/sqsanswer"
 )
 
 // errKept: the message waited here as long as SQS can hide it.
@@ -159,7 +161,7 @@ func (c *Consumer) reject(m *message, e Event) {
 	}
 	ctx, cancel := context.WithTimeout(c.lasting, callTimeout)
 	defer cancel()
-	if _, err := c.config.SQS.SendMessage(ctx, in, whole); err != nil {
+	if err := sqsanswer.Kept(c.config.SQS.SendMessage(ctx, in, whole)); err != nil {
 		e.Kind, e.Err = Failed, fmt.Errorf("send to dead-letter queue: %w (the message was %w)", err, e.Err)
 		c.retry(m, e)
 		return

@@ -2,7 +2,10 @@ package notification_test
 
 import (
 	"bytes"
+	"compress/gzip"
+	"encoding/base64"
 	"errors"
+	"io"
 	"math/rand/v2"
 	"reflect"
 	"strings"
@@ -295,5 +298,89 @@ func FuzzDecode(f *testing.F) {
 		if err == nil && len(n.Body) > max(len(body), notification.MaxBodyBytes) {
 			t.Fatalf("a body of %d bytes", len(n.Body))
 		}
+		if want, known := plain(body, encoding); err == nil && (!known || !bytes.Equal(n.Body, want)) {
+			t.Fatalf("the body of %q (%s) is %q, want %q", body, encoding, n.Body, want)
+		}
 	})
+}
+
+// plain is the reference: a message's body without its encoding.
+func plain(body, encoding string) (text []byte, known bool) {
+	if encoding == "" {
+		return []byte(body), true
+	}
+	text, err := base64.StdEncoding.DecodeString(body)
+	if err != nil || encoding != "gzip+base64" {
+		return nil, false
+	}
+	unpacker, err := gzip.NewReader(bytes.NewReader(text))
+	if err != nil {
+		return nil, false
+	}
+	text, err = io.ReadAll(io.LimitReader(unpacker, notification.MaxBodyBytes+1))
+	return text, err == nil
+}
+
+func FuzzUnspill(f *testing.F) {
+	w, err := full().Encode()
+	if err != nil {
+		f.Fatal(err)
+	}
+	object, err := w.Spill()
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Add(object)
+	f.Add([]byte("{}"))
+	f.Fuzz(func(t *testing.T, object []byte) {
+		w, err := notification.Unspill(object)
+		if err != nil {
+			if !errors.Is(err, notification.ErrCorrupt) && !errors.Is(err, notification.ErrVersion) {
+				t.Fatalf("error %v is neither ErrCorrupt nor ErrVersion", err)
+			}
+			return
+		}
+		again, err := w.Spill()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got, err := notification.Unspill(again); err != nil || !reflect.DeepEqual(got, w) {
+			t.Errorf("Unspill(Spill(w)) = %+v, %v, want %+v", got, err, w)
+		}
+	})
+}
+
+func FuzzParsePointer(f *testing.F) {
+	f.Add(`["software.amazon.payloadoffloading.PayloadS3Pointer",{"s3BucketName":"b","s3Key":"overflow/k"}]`, "3")
+	f.Add(`["x",{}]`, "3")
+	f.Add(`{}`, "")
+	f.Fuzz(func(t *testing.T, body, size string) {
+		p, ok, err := notification.ParsePointer(body, map[string]string{notification.AttrPayloadSize: size})
+		if ok != (size != "") {
+			t.Fatalf("is a pointer: %t", ok)
+		}
+		if err != nil {
+			if !errors.Is(err, notification.ErrCorrupt) {
+				t.Fatalf("error %v is not ErrCorrupt", err)
+			}
+			return
+		}
+		if ok && (p.Bucket == "" || p.Key == "") {
+			t.Fatalf("pointer %+v", p)
+		}
+	})
+}
+
+// What a spilled object unpacks to has an end, however small it is.
+func TestUnspillOfABomb(t *testing.T) {
+	object, err := notification.Wire{Body: strings.Repeat("a", 64<<20)}.Spill()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(object) > 1<<20 {
+		t.Fatalf("the bomb has %d bytes", len(object))
+	}
+	if w, err := notification.Unspill(object); !errors.Is(err, notification.ErrCorrupt) {
+		t.Errorf("unpacked to %d bytes, %v; want ErrCorrupt", len(w.Body), err)
+	}
 }

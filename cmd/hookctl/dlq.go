@@ -28,7 +28,7 @@ func newDLQ(s streams) *cobra.Command {
 		Short: "Look at the dead letters, send them back, export or purge them",
 		Long: `dlq works on the stage's dead-letter queue: notifications that the consumer received
 five times and never deleted. SQS keeps them for 14 days from when they were first
-sent.
+sent, or rejected by the consumer.
 
 ` + lookingSays,
 		Args: cobra.NoArgs,

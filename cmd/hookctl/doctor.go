@@ -70,7 +70,7 @@ func runDoctor(ctx context.Context, s streams, o doctorOptions) error {
 		doctor.Smoke(o.stage, sender.New(f.WebhookURL, 1), f.secrets(), func(sentence string) { told.tellf("%s", sentence) }),
 		doctor.Queue(f.Deployment, queues, metrics),
 		doctor.DeadLetters(f.Deployment, queues),
-		doctor.Spilled(f.Deployment, queues),
+		doctor.Spilled(o.stage, f.spilled()),
 		doctor.Alarms(resources.AlarmPrefix, metrics),
 		doctor.Topics(o.stage, resources, sns.NewFromConfig(f.aws)),
 	}, deployment.Explain, func(r doctor.Report) {

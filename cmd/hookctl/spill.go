@@ -34,13 +34,17 @@ func (t *target) spilled(ctx context.Context) (spilled.Store, error) {
 	if err != nil {
 		return spilled.Store{}, err
 	}
+	return f.spilled(), nil
+}
+
+func (f found) spilled() spilled.Store {
 	objects := s3.NewFromConfig(f.aws, func(o *s3.Options) {
 		o.UsePathStyle = deployment.Endpoint() != "" // a local engine's host has no subdomain per bucket
 	})
 	return spilled.Store{
 		Objects: objects, Queues: sqs.NewFromConfig(f.aws),
 		Bucket: f.BucketName, QueueURL: f.QueueURL, NoticesURL: f.SpillNoticesQueueURL,
-	}, nil
+	}
 }
 
 func newSpillList(s streams) *cobra.Command {
@@ -149,16 +153,16 @@ func runSpillReplay(ctx context.Context, s streams, t target, most, perSecond in
 		s.stderrf("%d were replayed before it ended, %d more are in the queue and still in the bucket; the rest is where it was.", result.Replayed, result.Duplicated)
 		return deployment.Explain(err)
 	}
-	if _, err := store.Settle(ctx); err != nil {
-		s.stderrf("Everything that could be replayed was. The alarm SpillWaiting may stay: its notices could not be removed. Run the command again.")
-		return deployment.Explain(err)
-	}
 	if t.json {
 		if err := s.json(map[string]any{"stage": t.stage, "result": result}); err != nil {
 			return err
 		}
 	} else {
 		fmt.Fprintf(s.out, "%d replayed\n", result.Replayed)
+	}
+	if _, err := store.Settle(ctx, func(n int) { told.tellf("removed %d notices of what was replayed", n) }); err != nil {
+		s.stderrf("Everything that could be replayed was. The alarm SpillWaiting may stay: its notices could not be removed. Run the command again.")
+		return deployment.Explain(err)
 	}
 	if result.Refused > 0 {
 		s.stderrf("%d could not be replayed and stay in the bucket. The first: %s", result.Refused, result.Why)

@@ -103,6 +103,7 @@ func All() []Stage {
 	local := base
 	local.Name = "local"
 	local.Architecture = Architecture(runtime.GOARCH) // the engine runs the binary on this machine
+	local.Deduplicate = true                          // so that the tests see the table and the permissions for it
 
 	dev := base
 	dev.Name = "dev"

@@ -191,7 +191,7 @@ func queuePages(queues queues) []alarm {
 			breach: above, limit: 0, m: 1, n: 1, // each was tried five times, or rejected for good
 			missing: missingIsGood,
 			means:   "A notification was received five times and not deleted, or rejected by the consumer, and so put aside.",
-			not:     "that it is lost; it is kept until 14 days after it was first sent. Nor that the consumer is down; one rejected notification is enough.",
+			not:     "that it is lost; it is kept until 14 days after it was first sent, or rejected. Nor that the consumer is down; one rejected notification is enough.",
 			first: fmt.Sprintf("aws sqs receive-message --visibility-timeout 0 --max-number-of-messages 10 --attribute-names All"+
 				" --message-attribute-names All --query 'Messages[].[MessageId,Attributes,MessageAttributes]' --queue-url %s",
 				*queues.deadLetters.QueueUrl()),

@@ -2,15 +2,19 @@ package consumer
 
 import (
 	"context"
+	"crypto/rand"
+	"errors"
 	"fmt"
 	"os"
 	"strconv"
+	"strings"
 	"testing"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	dynamodbtypes "github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
+	"github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
 	sqstypes "github.com/aws/aws-sdk-go-v2/service/sqs/types"
 
@@ -25,6 +29,7 @@ import (
 var (
 	queues *sqs.Client
 	tables *dynamodb.Client
+	s3s    *s3.Client
 )
 
 func TestMain(m *testing.M) {
@@ -63,6 +68,7 @@ func connect() error {
 		return err
 	}
 	queues, tables = sqs.NewFromConfig(cfg), dynamodb.NewFromConfig(cfg)
+	s3s = s3.NewFromConfig(cfg, func(o *s3.Options) { o.UsePathStyle = true }) // the engine's host has no subdomain per bucket
 	return nil
 }
 
@@ -156,18 +162,62 @@ func send(t *testing.T, url string, notes ...notification.Notification) int {
 		if err != nil {
 			t.Fatal(err)
 		}
-		attributes := map[string]sqstypes.MessageAttributeValue{}
-		for name, a := range wire.Attributes {
-			attributes[name] = sqstypes.MessageAttributeValue{DataType: aws.String(a.DataType), StringValue: aws.String(a.Value)}
-		}
 		entries = append(entries, sqstypes.SendMessageBatchRequestEntry{Id: aws.String(strconv.Itoa(len(entries))),
-			MessageBody: aws.String(wire.Body), MessageAttributes: attributes, MessageGroupId: aws.String(wire.GroupID)})
+			MessageBody: aws.String(wire.Body), MessageAttributes: attributesOf(wire), MessageGroupId: aws.String(wire.GroupID)})
 		if len(entries) == 10 {
 			flush()
 		}
 	}
 	flush()
 	return depth(t, url)
+}
+
+// noise is a body that cannot be compressed into an SQS message.
+func noise(t *testing.T) []byte {
+	t.Helper()
+	body := make([]byte, 2_000_000) // twice what SQS takes
+	if _, err := rand.Read(body); err != nil {
+		t.Fatal(err)
+	}
+	return body
+}
+
+func newBucket(t *testing.T) string {
+	t.Helper()
+	name := fmt.Sprintf("b%d", time.Now().UnixNano())
+	if _, err := s3s.CreateBucket(t.Context(), &s3.CreateBucketInput{Bucket: &name}); err != nil {
+		t.Fatal(err)
+	}
+	return name
+}
+
+// sendOverflowing puts what fits into no message beside it, as the receiver does.
+func sendOverflowing(t *testing.T, url, bucket string, n notification.Notification) {
+	t.Helper()
+	wire, err := n.Encode()
+	if !errors.Is(err, notification.ErrTooLarge) {
+		t.Fatalf("%d bytes: %v, want ErrTooLarge", len(n.Body), err)
+	}
+	key := "overflow/" + n.ID
+	if _, err := s3s.PutObject(t.Context(), &s3.PutObjectInput{Bucket: &bucket, Key: &key, Body: strings.NewReader(wire.Body)}); err != nil {
+		t.Fatal(err)
+	}
+	if wire, err = wire.Overflow(notification.Pointer{Bucket: bucket, Key: key}); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := queues.SendMessage(t.Context(), &sqs.SendMessageInput{
+		QueueUrl: &url, MessageBody: &wire.Body, MessageAttributes: attributesOf(wire), MessageGroupId: &wire.GroupID,
+	}); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func attributesOf(wire notification.Wire) map[string]sqstypes.MessageAttributeValue {
+	attributes := map[string]sqstypes.MessageAttributeValue{}
+	for name, a := range wire.Attributes {
+		attributes[name] = sqstypes.MessageAttributeValue{DataType: aws.String(a.DataType), StringValue: aws.String(a.Value)}
+	}
+	return attributes
 }
 
 // newTable makes a table as the stack does for [consumer.DynamoDBStore].

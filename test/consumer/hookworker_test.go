@@ -91,6 +91,10 @@ func TestHookworker(t *testing.T) {
 	smoke.Type = notification.SmokeTestType
 	notes = append(notes, smoke, note("rejected"))
 	send(t, q.url, notes...)
+	bucket, large := newBucket(t), note("large")
+	large.Body = noise(t)
+	large.Signature = notification.Sign(secret, large.Body)
+	sendOverflowing(t, q.url, bucket, large)
 
 	binary := filepath.Join(t.TempDir(), "hookworker")
 	if out, err := exec.Command("go", "build", "-o", binary, "../../cmd/hookworker").CombinedOutput(); err != nil {
@@ -99,7 +103,7 @@ func TestHookworker(t *testing.T) {
 	address := freeAddress(t)
 	worker := exec.Command(binary)
 	worker.Env = append(os.Environ(), "HOOKWORKER_QUEUE_URL="+q.url, "HOOKWORKER_DEAD_LETTER_QUEUE_URL="+q.dead,
-		"HOOKWORKER_CRM_URL="+server.URL+"/hooks", "HOOKWORKER_SIGNING_SECRETS="+signingSecret, "HOOKWORKER_TABLE="+table, "HOOKWORKER_LISTEN="+address)
+		"HOOKWORKER_CRM_URL="+server.URL+"/hooks", "HOOKWORKER_SIGNING_SECRETS="+signingSecret, "HOOKWORKER_TABLE="+table, "HOOKWORKER_BUCKET="+bucket, "HOOKWORKER_LISTEN="+address)
 	logs := new(lockedBuffer)
 	worker.Stderr = logs
 	t.Cleanup(func() {
@@ -117,7 +121,7 @@ func TestHookworker(t *testing.T) {
 		"/livez": {"ok"}, "/readyz": {"ok"},
 		"/metrics": {`hookworker_events_total{kind="rejected"} 1`, `hookworker_crm_answers_total{status="422"} 1`,
 			`hookworker_crm_answers_total{status="503"} 2`, "hookworker_paused 0", `hookworker_events_total{kind="smoke_test"} 1`,
-			fmt.Sprintf(`hookworker_events_total{kind="handled"} %d`, len(samples.All())), fmt.Sprintf(`hookworker_events_total{kind="duplicate"} %d`, len(samples.All()))},
+			fmt.Sprintf(`hookworker_events_total{kind="handled"} %d`, len(samples.All())+1), fmt.Sprintf(`hookworker_events_total{kind="duplicate"} %d`, len(samples.All()))},
 	} {
 		text := get(t, "http://"+address+page)
 		for _, line := range want {
@@ -138,7 +142,10 @@ func TestHookworker(t *testing.T) {
 			t.Errorf("%s: %d bytes, %d were signed", s.Name, len(crm.taken[s.Name]), len(s.Body))
 		}
 	}
-	if len(crm.taken) != len(samples.All()) || crm.rejected != 1 || depth(t, q.dead) != 1 {
+	if !bytes.Equal(crm.taken["large"], large.Body) {
+		t.Errorf("of the large one %d bytes came, %d were signed", len(crm.taken["large"]), len(large.Body))
+	}
+	if len(crm.taken) != len(samples.All())+1 || crm.rejected != 1 || depth(t, q.dead) != 1 {
 		t.Errorf("%d taken, %d rejected, %d dead letters", len(crm.taken), crm.rejected, depth(t, q.dead))
 	}
 	// One probe at a time, and none before the CRM asked for it.

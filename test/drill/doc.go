@@ -8,6 +8,7 @@
 //
 // The engine shows action, topic and delivery of an alarm. It does not look at
 // dimensions, periods and missing data, so when an alarm goes off is shown elsewhere,
-// by the series in test/stack. It does not ask for permissions on keys, traces and the
+// by the series in test/stack; so are SignaturesFailing and Silence altogether, which
+// only a stage has that states its traffic. It does not ask for permissions on keys, traces and the
 // function's own log; rules in test/stack hold those.
 package drill

@@ -13,11 +13,15 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/credentials"
 	"github.com/aws/aws-sdk-go-v2/service/cloudformation"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 	"github.com/aws/aws-sdk-go-v2/service/iam"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
 	"github.com/aws/smithy-go"
+
+	"github.com/onepagecrm/nylas-webhooks/consumer"
 )
 
 // policy is one of the stack's policies and what the engine can show of it.
@@ -68,6 +72,15 @@ func policies() []policy {
 			},
 		},
 	}
+	p = append(p, policy{
+		role: "WorkerPolicy",
+		calls: map[string]func(context.Context, aws.Config) error{
+			"PutAside/sqs:SendMessage":      send(dead),
+			"WriteDown/dynamodb:PutItem":    putItem,
+			"WriteDown/dynamodb:UpdateItem": updateItem,
+			"WriteDown/dynamodb:DeleteItem": deleteItem,
+		},
+	})
 	reads(p[1], "ReadQueue", queue)
 	reads(p[2], "TakeDeadLetters", dead)
 	reads(p[2], "TakeSpillNotices", notices)
@@ -271,6 +284,26 @@ func find(queue string) func(context.Context, aws.Config) error {
 
 func describeStack(ctx context.Context, cfg aws.Config) error {
 	_, err := cloudformation.NewFromConfig(cfg).DescribeStacks(ctx, &cloudformation.DescribeStacksInput{StackName: aws.String(stackName)})
+	return err
+}
+
+// item is the key of the table's items.
+func item() map[string]types.AttributeValue {
+	return map[string]types.AttributeValue{consumer.TableKey: &types.AttributeValueMemberS{Value: "drill"}}
+}
+
+func putItem(ctx context.Context, cfg aws.Config) error {
+	_, err := dynamodb.NewFromConfig(cfg).PutItem(ctx, &dynamodb.PutItemInput{TableName: aws.String(stage.Outputs["CompletedTableName"]), Item: item()})
+	return err
+}
+
+func updateItem(ctx context.Context, cfg aws.Config) error {
+	_, err := dynamodb.NewFromConfig(cfg).UpdateItem(ctx, &dynamodb.UpdateItemInput{TableName: aws.String(stage.Outputs["CompletedTableName"]), Key: item()})
+	return err
+}
+
+func deleteItem(ctx context.Context, cfg aws.Config) error {
+	_, err := dynamodb.NewFromConfig(cfg).DeleteItem(ctx, &dynamodb.DeleteItemInput{TableName: aws.String(stage.Outputs["CompletedTableName"]), Key: item()})
 	return err
 }
 

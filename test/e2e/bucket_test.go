@@ -126,7 +126,7 @@ func TestOverflow(t *testing.T) {
 }
 
 // What SQS does not take is kept in the bucket, with all that putting it onto the
-// queue later needs, and somebody is told.
+// queue later needs, somebody is told, and hookctl puts it there.
 func TestSpill(t *testing.T) {
 	n := note{ID: "e2e-" + rand.Text(), Grant: "grant-1"}
 	body := n.json()
@@ -171,6 +171,17 @@ func TestSpill(t *testing.T) {
 		return "no notice names " + key
 	})
 	sys.notReceived(t, signature)
+
+	if output, err := sys.engine.Run(t.Context(), sys.hookctl(), "spill", "replay", "--stage", "local"); err != nil {
+		t.Fatalf("hookctl spill replay: %v\n%s", err, output)
+	}
+	m := sys.received(t, signature)
+	if replayed := decoded(t, m); !bytes.Equal(replayed.Body, body) || replayed.ID != n.ID || aws.ToString(m.MessageAttributes[notification.AttrGrantID].StringValue) != "grant-1" {
+		t.Errorf("after the replay the queue has %+v, want what was sent", replayed)
+	}
+	if _, err := sys.object(t.Context(), key); err == nil {
+		t.Error("the object is still there after its replay")
+	}
 }
 
 // With neither place there is no 200; when the permission is back, Nylas's next try

@@ -33,12 +33,14 @@ func firstDemo(t *testing.T) demo {
 	return first.demo
 }
 
+// hookctl is where the demo's program is.
+func (s *system) hookctl() string { return filepath.Join(s.engine.Dir, "hookctl") }
+
 func runDemo(t *testing.T) demo {
-	program := filepath.Join(sys.engine.Dir, "hookctl")
-	if output, err := sys.engine.Run(t.Context(), "go", "build", "-o", program, "./cmd/hookctl"); err != nil {
+	if output, err := sys.engine.Run(t.Context(), "go", "build", "-o", sys.hookctl(), "./cmd/hookctl"); err != nil {
 		return demo{output, err}
 	}
-	output, err := sys.engine.Run(t.Context(), program, "demo", "--stage", "local")
+	output, err := sys.engine.Run(t.Context(), sys.hookctl(), "demo", "--stage", "local")
 	return demo{output, err}
 }
 

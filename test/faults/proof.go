@@ -37,7 +37,7 @@ func Proof() []Section {
 			clockOff(time.Hour), clockOff(-time.Hour), memoryFull(96), largestBodies(40),
 		}, 3},
 		{"Faults, each alone", alone(), 4},
-		{"Faults in pairs", pairs(), 4},
+		{"Faults in pairs", pairs(), 6}, // they mostly wait
 	}
 }
 

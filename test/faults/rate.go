@@ -56,7 +56,7 @@ func Highest(rates []float64, run func(Scenario) (Result, error)) (highest float
 		sc.Name, sc.Plot, sc.Check = fmt.Sprintf("%.0f/s for %v, 5 %% faults", rate, trial), false, nil
 		r, err := run(sc)
 		if err != nil {
-			return 0, nil, err
+			return 0, results, err
 		}
 		held := r.Function.Throttled == 0 && len(r.Wrong) == 0
 		if !held {

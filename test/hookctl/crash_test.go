@@ -17,14 +17,17 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/iam"
+	"github.com/aws/aws-sdk-go-v2/service/s3"
 
 	"github.com/onepagecrm/nylas-webhooks/notification"
+	"github.com/onepagecrm/nylas-webhooks/notification/samples"
+	"github.com/onepagecrm/nylas-webhooks/test/hookctl/localstage"
 )
 
 var visibility = regexp.MustCompile(`"VisibilityTimeout":\d+`)
 
 // between stands between hookctl and the engine. An action that is in hold does not
-// get through; held says that one has come.
+// get through; held says that one has come. S3's actions are called by their methods.
 func between(t *testing.T, hold string) (address string, held chan string) {
 	t.Helper()
 	engine, err := url.Parse(os.Getenv("AWS_ENDPOINT_URL"))
@@ -33,7 +36,10 @@ func between(t *testing.T, hold string) (address string, held chan string) {
 	over := make(chan struct{})
 	proxy := &httputil.ReverseProxy{Rewrite: func(r *httputil.ProxyRequest) { r.SetURL(engine) }}
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		_, action, _ := strings.Cut(r.Header.Get("X-Amz-Target"), ".")
+		_, action, isJSON := strings.Cut(r.Header.Get("X-Amz-Target"), ".")
+		if !isJSON {
+			action = r.Method
+		}
 		switch action {
 		case hold:
 			select {
@@ -104,6 +110,68 @@ func TestRedriveKilled(t *testing.T) {
 			}
 			counts(t, 0, 0)
 		})
+	}
+}
+
+// TestReplayKilled kills hookctl when the queue has messages whose objects are still in
+// the bucket, and before the queue has any.
+func TestReplayKilled(t *testing.T) {
+	const n, workers = 25, 8
+	for _, test := range []struct {
+		at                 string
+		fewest, duplicates int
+	}{{http.MethodDelete, 1, workers}, {"SendMessage", 0, 0}} {
+		t.Run(test.at, func(t *testing.T) {
+			must(t, stage.Empty(t.Context()))
+			spill(t, n)
+			address, held := between(t, test.at)
+			cmd := exec.CommandContext(t.Context(), stage.Program, "spill", "replay", "--stage", "local")
+			cmd.Env = append(os.Environ(), "AWS_ENDPOINT_URL="+address)
+			must(t, cmd.Start())
+			select {
+			case <-held:
+			case <-time.After(30 * time.Second):
+				t.Fatalf("no %s within 30 s", test.at)
+			}
+			must(t, cmd.Process.Kill())
+			_ = cmd.Wait() // killed
+
+			hookctl(t, 0, "spill", "replay", "--stage", "local")
+			messages, err := stage.Drain(t.Context(), stage.Queue())
+			must(t, err)
+			ids := map[string]int{}
+			for _, m := range messages {
+				ids[aws.ToString(m.MessageAttributes[notification.AttrNotificationID].StringValue)]++
+			}
+			for i := range n {
+				if id := fmt.Sprintf("spilled-%02d", i); ids[id] == 0 {
+					t.Errorf("%s is lost", id)
+				}
+			}
+			if got := len(messages) - n; got < test.fewest || got > test.duplicates {
+				t.Errorf("%d duplicates, want %d to %d, one for each that was under way", got, test.fewest, test.duplicates)
+			}
+			if _, stderr := hookctl(t, 0, "spill", "ls", "--stage", "local"); !strings.Contains(stderr, "Nothing was spilled") {
+				t.Errorf("something is left: %s", stderr)
+			}
+		})
+	}
+}
+
+// spill keeps n notifications as the receiver does what SQS does not take.
+func spill(t *testing.T, n int) {
+	t.Helper()
+	client := s3.NewFromConfig(stage.AWS, func(o *s3.Options) { o.UsePathStyle = true }) // the engine's host has no subdomain per bucket
+	sample, err := samples.Get("message_created")
+	must(t, err)
+	for i := range n {
+		wire, err := localstage.Wire(sample, fmt.Sprintf("spilled-%02d", i))
+		must(t, err)
+		object, err := wire.Spill()
+		must(t, err)
+		key := fmt.Sprintf("spill/2026/01/05/10/%08d.json.gz", i)
+		_, err = client.PutObject(t.Context(), &s3.PutObjectInput{Bucket: aws.String(stage.Outputs["BucketName"]), Key: &key, Body: bytes.NewReader(object)})
+		must(t, err)
 	}
 }
 

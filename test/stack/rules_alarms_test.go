@@ -178,6 +178,34 @@ var alarmRules = []rule{
 		},
 	},
 	{
+		name: "what is measured, over what time", why: "the average of a count, the sum of an age or an hour instead of five minutes is another alarm than its text and its series say",
+		check: func(d deployment) (f findings) {
+			for _, id := range d.template.of(alarmType) {
+				p := d.template.Resources[id].Properties
+				statistic := p.at("Statistic")
+				if statistic == nil {
+					statistic = p.at("ExtendedStatistic")
+				}
+				f.want(id+"'s statistic", statistic, statisticOf(metric(p)))
+				seconds := 60 // the shortest that these metrics have
+				if slices.Contains(overFiveMinutes, role(d, id)) {
+					seconds = 300
+				}
+				f.want(id+"'s period", p.at("Period"), seconds)
+			}
+			return f
+		},
+		mutations: []mutation{
+			{"the average of a count", set(alarmType, "SendFailedAlarm", "Average", "Statistic")},
+			{"the least age", set(alarmType, "QueueAgeAlarm", "Minimum", "Statistic")},
+			{"the sum of a depth", set(alarmType, "DeadLettersAlarm", "Sum", "Statistic")},
+			{"the sum of a rate", set(alarmType, "ClientErrorsAlarm", "Sum", "Statistic")},
+			{"the median", set(alarmType, "LatencyAlarm", "p50", "ExtendedStatistic")},
+			{"an hour", set(alarmType, "SendFailedAlarm", 3600, "Period")},
+			{"a minute for ten", set(alarmType, "SpilledManyAlarm", 60, "Period")},
+		},
+	},
+	{
 		name: "missing data", why: "CloudWatch's default keeps the last state: an alarm that is over would stay, silence would never be noticed",
 		check: func(d deployment) (f findings) {
 			for _, id := range d.template.of(alarmType) {
@@ -345,4 +373,30 @@ func dimensions(d deployment, alarm, metric string) any {
 		return []any{dimension("FunctionName", ref(d.template.id(functionType, "Receiver")))}
 	}
 	return "unknown namespace " + namespace
+}
+
+// overFiveMinutes are the alarms that do not look at single minutes: what comes too
+// slowly for that, and tickets, of which one in five minutes is enough.
+var overFiveMinutes = []string{
+	"SpilledMany", "SpillWaiting", "QueueExpiring", "DeadLettersExpiring", "Silence",
+	"Spilled", "Mismatch", "NoSecret", "CompressedDelivery", "TestEvent",
+}
+
+// statisticOf is the statistic in which a metric means what the alarms say.
+// https://docs.aws.amazon.com/lambda/latest/dg/monitoring-metrics-types.html
+// https://docs.aws.amazon.com/apigateway/latest/developerguide/api-gateway-metrics-and-dimensions.html
+// https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-available-cloudwatch-metrics.html
+func statisticOf(metric string) string {
+	switch metric {
+	case "AWS/ApiGateway/4XXError", "AWS/ApiGateway/5XXError":
+		return "Average" // of 0 and 1: the rate
+	case "AWS/ApiGateway/Latency", "AWS/Lambda/Duration":
+		return "p90"
+	case "AWS/SQS/ApproximateAgeOfOldestMessage", "AWS/SQS/ApproximateNumberOfMessagesVisible", "AWS/SQS/ApproximateNumberOfMessagesNotVisible",
+		"AWS/Lambda/ClaimedAccountConcurrency", "AWS/Lambda/ConcurrentExecutions":
+		return "Maximum" // a level
+	case "NylasWebhooks/Verified":
+		return "Maximum" // 0 only where each was 0
+	}
+	return "Sum" // a count
 }

@@ -2,41 +2,134 @@ package receive
 
 import (
 	"bytes"
+	"crypto/hmac"
+	"crypto/sha256"
 	"encoding/base64"
 	"encoding/json"
+	"errors"
+	"slices"
+	"strconv"
+	"strings"
 	"testing"
+	"unicode"
 
 	"github.com/aws/aws-lambda-go/events"
+	jsonv2 "github.com/go-json-experiment/json"
+	"github.com/go-json-experiment/json/jsontext"
 
+	"github.com/onepagecrm/nylas-webhooks/notification"
 	"github.com/onepagecrm/nylas-webhooks/notification/samples"
 )
 
-// Any event: an answer that API Gateway understands, never a panic that was not
-// caught (it is logged as one), never 200 to a POST without a message on the queue.
+// Any event, whatever fails: an answer that API Gateway understands, never a panic that
+// was not caught (it is logged as one); 200 to a challenge, which is echoed, or to what
+// is signed and kept, once; and nothing else is kept.
 func FuzzEvent(f *testing.F) {
-	for _, e := range []events.APIGatewayProxyRequest{post(body, secret), signed(body, ""), get(map[string][]string{"challenge": {"x"}}), compressed(body, secret)} {
+	for _, e := range []events.APIGatewayProxyRequest{post(body, secret), post(body, "guess"), signed(body, ""), get(map[string][]string{"challenge": {"x"}}), compressed(body, secret)} {
 		payload, err := json.Marshal(e)
 		if err != nil {
 			f.Fatal(err)
 		}
-		f.Add(payload)
+		for _, fails := range []int{0, noQueue, noBucket, noQueue | noBucket} {
+			f.Add(payload, fails)
+		}
 	}
-	f.Add([]byte(`{"httpMethod":"POST","body":"\ud800","headers":null}`))
-	f.Fuzz(func(t *testing.T, payload []byte) {
+	f.Add([]byte(`{"httpMethod":"POST","body":"\ud800","headers":null}`), 0)
+	f.Fuzz(func(t *testing.T, payload []byte, fails int) {
 		b := newBench(t)
+		if fails&noQueue != 0 {
+			sqsFails(b)
+		}
+		if fails&noBucket != 0 {
+			b.bucket.err = errors.New("S3 is down")
+		}
 		r := b.invoke(payload)
 		line := b.line()
 		if line["reason"] == "panic" {
 			t.Fatalf("panic: %v", line["error"])
 		}
+		kept := slices.Concat(b.queue.sent, b.bucket.spilled)
 		switch r.StatusCode {
 		case 200:
-			if line["outcome"] == "Accepted" && len(b.queue.sent) != 1 {
-				t.Fatal("200 without a message on the queue")
+			if len(kept) == 0 {
+				isChallenge(t, payload, r.Body)
+			} else if n := received(t, kept[0]); len(kept) != 1 || !hmac.Equal(n.Signature[:], reference(n.Body)) {
+				t.Fatalf("200, %d kept, and the first is not signed", len(kept))
 			}
 		case 400, 401, 503:
+			if len(kept) > 0 {
+				t.Fatalf("answered %d to what is kept", r.StatusCode)
+			}
 		default:
 			t.Fatalf("answered %d", r.StatusCode)
+		}
+	})
+}
+
+// What fails in a fuzzed event.
+const (
+	noQueue = 1 << iota
+	noBucket
+)
+
+// reference is the signature as RFC 2104 has it.
+func reference(body []byte) []byte {
+	mac := hmac.New(sha256.New, []byte(secret))
+	mac.Write(body)
+	return mac.Sum(nil)
+}
+
+// isChallenge fails where the event is no GET, or its challenge is not what was
+// answered.
+func isChallenge(t *testing.T, payload []byte, answer string) {
+	t.Helper()
+	var e struct {
+		Method string              `json:"httpMethod"`
+		Query  map[string]string   `json:"queryStringParameters"`
+		Multi  map[string][]string `json:"multiValueQueryStringParameters"`
+	}
+	if err := jsonv2.Unmarshal(payload, &e, lenient); err != nil || e.Method != "GET" {
+		t.Fatalf("200 to a %q that is not kept (%v)", e.Method, err)
+	}
+	if answer == "" || e.Query["challenge"] != answer && !slices.Contains(e.Multi["challenge"], answer) {
+		t.Fatalf("the challenge is answered %q", answer)
+	}
+}
+
+// The signature header is found whatever its case, in either map, and no other is
+// taken for it.
+func FuzzHeader(f *testing.F) {
+	f.Add("X-Nylas-Signature", "a", "x-nylas-signature", "b")
+	f.Add("x-NYLAS-signaturE", "a, b", "X-Nylas-Signature2", "c")
+	f.Add("Nylas-Signature", "", "X-NYLAS-SIGNATURE", " a ,,a")
+	f.Fuzz(func(t *testing.T, name, value, multiName, multiValue string) {
+		e := event{Headers: map[string]string{name: value}, MultiValueHeaders: map[string][]string{multiName: {multiValue}}}
+		want := map[string]bool{}
+		for name, values := range map[string]string{name: value, multiName: multiValue} {
+			if strings.ContainsFunc(name, func(r rune) bool { return r > unicode.MaxASCII }) {
+				return // no header of HTTP
+			}
+			if strings.ToLower(name) != "x-nylas-signature" {
+				continue
+			}
+			for _, one := range strings.Split(values, ",") {
+				if one = strings.TrimSpace(one); one != "" {
+					want[one] = true
+				}
+			}
+		}
+		if name == multiName { // the two stand in one map here
+			return
+		}
+		got := e.header(notification.SignatureHeader)
+		for _, one := range got {
+			if !want[one] {
+				t.Errorf("%q is no value, or stands there twice", one)
+			}
+			delete(want, one)
+		}
+		if len(want) > 0 {
+			t.Errorf("not found: %v in %v", want, got)
 		}
 	})
 }
@@ -95,7 +188,8 @@ func FuzzDecodeBody(f *testing.F) {
 	})
 }
 
-// The envelope is what encoding/json finds, wherever that finds one.
+// The envelope is what encoding/json finds, wherever that finds one, and, where no name
+// stands twice, the grant and the attempt are what another decoder finds.
 func FuzzEnvelope(f *testing.F) {
 	for _, s := range samples.All() {
 		f.Add(s.Body)
@@ -116,6 +210,22 @@ func FuzzEnvelope(f *testing.F) {
 		}
 		if typ, _ := want["type"].(string); got.typ != typ {
 			t.Errorf("type = %q, encoding/json says %q", got.typ, typ)
+		}
+		var once map[string]jsontext.Value
+		if jsonv2.Unmarshal(body, &once) != nil { // it refuses a name that stands twice
+			return
+		}
+		if attempt, _ := strconv.ParseUint(string(once["webhook_delivery_attempt"]), 10, 63); got.attempt != int(attempt) {
+			t.Errorf("attempt = %d, want %d", got.attempt, attempt)
+		}
+		data, _ := want["data"].(map[string]any)
+		object, _ := data["object"].(map[string]any)
+		grant, _ := data["grant_id"].(string)
+		if grant == "" {
+			grant, _ = object["grant_id"].(string)
+		}
+		if got.grantID != grant {
+			t.Errorf("grant = %q, encoding/json says %q", got.grantID, grant)
 		}
 	})
 }

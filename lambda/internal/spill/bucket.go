@@ -89,7 +89,7 @@ func (b *Bucket) Overflow(ctx context.Context, w notification.Wire, requestID st
 func (b *Bucket) put(ctx context.Context, key, contentType string, object []byte) error {
 	ctx, cancel := context.WithTimeout(ctx, budget)
 	defer cancel()
-	_, err := b.client.PutObject(ctx, &s3.PutObjectInput{
+	out, err := b.client.PutObject(ctx, &s3.PutObjectInput{
 		Bucket:      aws.String(b.name),
 		Key:         aws.String(key),
 		ContentType: aws.String(contentType),
@@ -100,6 +100,11 @@ func (b *Bucket) put(ctx context.Context, key, contentType string, object []byte
 	// is there is what the first try wrote before its answer got lost.
 	if api := smithy.APIError(nil); errors.As(err, &api) && api.ErrorCode() == "PreconditionFailed" {
 		return nil
+	}
+	// The SDK takes any 200 for S3's, some proxy's, too. S3 names the ETag of what it keeps.
+	// https://docs.aws.amazon.com/AmazonS3/latest/API/API_PutObject.html
+	if err == nil && aws.ToString(out.ETag) == "" {
+		return errors.New("the answer has no ETag")
 	}
 	return err
 }

@@ -46,7 +46,9 @@ func (f *fakeS3) RoundTrip(r *http.Request) (*http.Response, error) {
 		return answer(412, "PreconditionFailed"), nil
 	}
 	f.objects[key] = string(body)
-	return answer(200, ""), nil
+	kept := answer(200, "")
+	kept.Header.Set("ETag", `"d41d8cd98f00b204e9800998ecf8427e"`)
+	return kept, nil
 }
 
 func answer(status int, code string) *http.Response {
@@ -129,6 +131,9 @@ func TestNilOnlyWhenS3Confirms(t *testing.T) {
 		}, false},
 		{"denied", func(*fakeS3) func(int, *http.Request) (*http.Response, error) {
 			return func(int, *http.Request) (*http.Response, error) { return answer(403, "AccessDenied"), nil }
+		}, false},
+		{"a 200 that is not S3's", func(*fakeS3) func(int, *http.Request) (*http.Response, error) {
+			return func(int, *http.Request) (*http.Response, error) { return answer(200, ""), nil }
 		}, false},
 		{"no answer", func(*fakeS3) func(int, *http.Request) (*http.Response, error) {
 			return func(_ int, r *http.Request) (*http.Response, error) {

@@ -10,7 +10,6 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-	"slices"
 	"sync/atomic"
 	"time"
 
@@ -19,9 +18,9 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws/retry"
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
 	"github.com/aws/aws-sdk-go-v2/service/sqs/types"
-	"github.com/aws/smithy-go"
 
 	"github.com/onepagecrm/nylas-webhooks/internal/sdkhttp"
+	"github.com/onepagecrm/nylas-webhooks/internal/sqsanswer"
 	"github.com/onepagecrm/nylas-webhooks/notification"
 )
 
@@ -94,13 +93,8 @@ func (q *Queue) connect(ctx context.Context) error {
 	return answer.Body.Close()
 }
 
-// ErrRefused: SQS will not take this message, however often it is asked: for a
-// character in it, an attribute or its size. Other messages are not concerned.
-var ErrRefused = errors.New("SQS refuses the message")
-
-// refusals are the codes by which SQS says so.
-// https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_SendMessage.html
-var refusals = []string{"InvalidMessageContents", "InvalidParameterValue", "InvalidAttributeValue", "InvalidAttributeName", "MissingParameter"}
+// ErrRefused: SQS will not take this message, however often it is asked.
+var ErrRefused = sqsanswer.ErrRefused
 
 // Send returns nil only when SQS has confirmed that it keeps the message. After an
 // error the message may be on the queue all the same.
@@ -112,12 +106,9 @@ func (q *Queue) Send(ctx context.Context, w notification.Wire) error {
 	}
 	ctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
-	out, err := q.client.SendMessage(ctx, q.input(w), options...)
-	if err == nil && aws.ToString(out.MessageId) == "" {
-		err = errors.New("the answer has no message id") // not SQS's: some proxy's 200
-	}
-	if api := smithy.APIError(nil); errors.As(err, &api) && slices.Contains(refusals, api.ErrorCode()) {
-		return fmt.Errorf("send to queue: %w: %w", ErrRefused, err)
+	err := sqsanswer.Kept(q.client.SendMessage(ctx, q.input(w), options...))
+	if errors.Is(err, ErrRefused) {
+		return fmt.Errorf("send to queue: %w", err)
 	}
 	q.troubled.Store(err != nil)
 	if err != nil {

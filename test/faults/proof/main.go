@@ -17,6 +17,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"runtime"
+	"slices"
 	"sync"
 	"time"
 
@@ -60,47 +61,53 @@ func run(ctx context.Context, out string, soak time.Duration, only string) error
 	}
 	began := time.Now()
 	var outcomes []faults.Outcome
+	var samples []faults.Sample
+	err = prove(ctx, program, stack, soak, match, &outcomes, &samples)
+	// Also when it ended early: what was shown until then was shown.
+	machine := fmt.Sprintf("%s/%s, %d cores, %v", runtime.GOOS, runtime.GOARCH, runtime.NumCPU(), time.Since(began).Round(time.Second))
+	if reportErr := faults.WriteReport(out, began, machine, outcomes, samples); reportErr != nil {
+		return errors.Join(err, reportErr)
+	}
+	fmt.Println("report:", filepath.Join(out, "report.md"))
+	return errors.Join(err, verdict(outcomes))
+}
+
+// prove runs everything that matches, and then the soak, unless it is to last no time.
+// What came of it is added to outcomes and samples.
+func prove(ctx context.Context, program string, stack faults.Stack, soak time.Duration, match *regexp.Regexp, outcomes *[]faults.Outcome, samples *[]faults.Sample) error {
 	for _, section := range faults.Proof() {
 		section.Scenarios = matching(section.Scenarios, match)
 		if len(section.Scenarios) == 0 {
 			continue
 		}
 		results, err := runAll(ctx, program, stack, section)
+		*outcomes = append(*outcomes, faults.Outcome{Section: section, Results: results})
 		if err != nil {
 			return err
 		}
-		outcomes = append(outcomes, faults.Outcome{Section: section, Results: results})
 	}
-	var samples []faults.Sample
-	if soak > 0 {
-		rates, err := faults.Rates(ctx, program, stack)
-		if err != nil {
-			return err
-		}
-		fmt.Println("\n== The highest steady rate")
-		tries := faults.Section{Name: "The highest steady rate"}
-		rate, tried, err := faults.Highest(rates, func(sc faults.Scenario) (faults.Result, error) {
-			r, err := faults.Run(ctx, program, stack, sc)
-			say(r, err)
-			return r, err
-		})
-		if err != nil {
-			return err
-		}
-		outcomes = append(outcomes, faults.Outcome{Section: tries, Results: tried})
-		section := faults.Section{Name: "Soak", Scenarios: []faults.Scenario{faults.Soak(rate, soak, &samples)}, Parallel: 1}
-		results, err := runAll(ctx, program, stack, section)
-		if err != nil {
-			return err
-		}
-		outcomes = append(outcomes, faults.Outcome{Section: section, Results: results})
+	if soak == 0 {
+		return nil
 	}
-	machine := fmt.Sprintf("%s/%s, %d cores, %v", runtime.GOOS, runtime.GOARCH, runtime.NumCPU(), time.Since(began).Round(time.Second))
-	if err := faults.WriteReport(out, began, machine, outcomes, samples); err != nil {
+	rates, err := faults.Rates(ctx, program, stack)
+	if err != nil {
 		return err
 	}
-	fmt.Println("report:", filepath.Join(out, "report.md"))
-	return verdict(outcomes)
+	fmt.Println("\n== The highest steady rate")
+	rate, tried, err := faults.Highest(rates, func(sc faults.Scenario) (faults.Result, error) {
+		r, err := faults.Run(ctx, program, stack, sc)
+		say(r, err)
+		return r, err
+	})
+	*outcomes = append(*outcomes, faults.Outcome{Section: faults.Section{Name: "The highest steady rate"}, Results: tried})
+	if err != nil {
+		return err
+	}
+	fmt.Printf("held up to %.0f/s\n", rate)
+	section := faults.Section{Name: "Soak", Scenarios: []faults.Scenario{faults.Soak(rate, soak, samples)}, Parallel: 1}
+	results, err := runAll(ctx, program, stack, section)
+	*outcomes = append(*outcomes, faults.Outcome{Section: section, Results: results})
+	return err
 }
 
 func matching(scenarios []faults.Scenario, match *regexp.Regexp) []faults.Scenario {
@@ -113,7 +120,8 @@ func matching(scenarios []faults.Scenario, match *regexp.Regexp) []faults.Scenar
 	return kept
 }
 
-// runAll runs a section's scenarios and says how each went.
+// runAll runs a section's scenarios, says how each went, and returns what came of those
+// that could be run.
 func runAll(ctx context.Context, program string, stack faults.Stack, section faults.Section) ([]faults.Result, error) {
 	fmt.Printf("\n== %s: %d\n", section.Name, len(section.Scenarios))
 	results := make([]faults.Result, len(section.Scenarios))
@@ -130,6 +138,8 @@ func runAll(ctx context.Context, program string, stack faults.Stack, section fau
 		})
 	}
 	all.Wait()
+	// One that could not be run has no result.
+	results = slices.DeleteFunc(results, func(r faults.Result) bool { return r.Scenario.Name == "" })
 	return results, errors.Join(failures...)
 }
 

@@ -17,6 +17,7 @@ import (
 	sqstypes "github.com/aws/aws-sdk-go-v2/service/sqs/types"
 
 	"github.com/onepagecrm/nylas-webhooks/cmd/hookctl/internal/deployment"
+	"github.com/onepagecrm/nylas-webhooks/cmd/hookctl/internal/spilled"
 )
 
 const (
@@ -24,6 +25,8 @@ const (
 	oldAge = 5 * time.Minute
 	// deep is when the alarm Backlog goes off: more than the largest burst that Nylas names.
 	deep = 20_000
+	// manySpilled is how many are counted, what S3 lists at once.
+	manySpilled = 1000
 	// ageWindow is how far back the age is looked for: SQS reports it every minute, with a
 	// delay of a few.
 	ageWindow = 15 * time.Minute
@@ -107,16 +110,27 @@ func DeadLetters(d deployment.Deployment, queues Queues) Check {
 
 // Spilled checks that nothing waits in the bucket. Nylas was told 200 for it and does
 // not send it again; only a replay brings it to the consumer.
-func Spilled(d deployment.Deployment, queues Queues) Check {
+func Spilled(stage string, store spilled.Store) Check {
 	return Check{"spilled", func(ctx context.Context) ([]Report, error) {
-		visible, hidden, err := depth(ctx, queues, d.SpillNoticesQueueURL)
+		count, since := 0, time.Time{}
+		err := store.List(ctx, func(o spilled.Object) bool { // the oldest hour first
+			count++
+			if since.IsZero() || o.SpilledAt.Before(since) {
+				since = o.SpilledAt
+			}
+			return count < manySpilled
+		})
 		if err != nil {
 			return nil, err
 		}
-		if visible+hidden > 0 {
-			return []Report{bad("hookctl spill ls --stage "+d.Stage, "About %d notifications wait in the bucket, because SQS did not take them.", visible+hidden)}, nil
+		if count == 0 {
+			return []Report{ok("Nothing waits in the bucket.")}, nil
 		}
-		return []Report{ok("Nothing waits in the bucket.")}, nil
+		number := strconv.Itoa(count)
+		if count == manySpilled {
+			number += " or more"
+		}
+		return []Report{bad("hookctl spill ls --stage "+stage, "%s notifications wait in the bucket, the oldest since %s, because SQS did not take them.", number, since.Format(time.RFC3339))}, nil
 	}}
 }
 

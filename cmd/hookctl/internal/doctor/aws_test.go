@@ -10,11 +10,14 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/cloudwatch"
 	cwtypes "github.com/aws/aws-sdk-go-v2/service/cloudwatch/types"
+	"github.com/aws/aws-sdk-go-v2/service/s3"
+	s3types "github.com/aws/aws-sdk-go-v2/service/s3/types"
 	"github.com/aws/aws-sdk-go-v2/service/sns"
 	snstypes "github.com/aws/aws-sdk-go-v2/service/sns/types"
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
 
 	"github.com/onepagecrm/nylas-webhooks/cmd/hookctl/internal/deployment"
+	"github.com/onepagecrm/nylas-webhooks/cmd/hookctl/internal/spilled"
 )
 
 type fakeAWS struct {
@@ -23,6 +26,27 @@ type fakeAWS struct {
 	alarms          []cwtypes.MetricAlarm
 	subscriptions   map[string][]string // ARNs by topic
 	err             error
+	spilled         int
+}
+
+// bucket is what a check needs of S3: the list.
+type bucket struct {
+	spilled.Objects
+	objects int // an hour after each other, from 10 o'clock on
+	err     error
+}
+
+func (b bucket) ListObjectsV2(context.Context, *s3.ListObjectsV2Input, ...func(*s3.Options)) (*s3.ListObjectsV2Output, error) {
+	out := &s3.ListObjectsV2Output{}
+	for i := range b.objects {
+		at := time.Date(2026, 1, 5, 10+i, 0, 0, 0, time.UTC)
+		out.Contents = append(out.Contents, s3types.Object{Key: aws.String("spill/" + at.Format("2006/01/02/15/") + "x.json.gz"), LastModified: &at})
+	}
+	return out, b.err
+}
+
+func spilledCheck(f fakeAWS) Check {
+	return Spilled("prod", spilled.Store{Objects: bucket{objects: f.spilled, err: f.err}, Bucket: "bucket"})
 }
 
 func (f fakeAWS) GetQueueAttributes(context.Context, *sqs.GetQueueAttributesInput, ...func(*sqs.Options)) (*sqs.GetQueueAttributesOutput, error) {
@@ -71,8 +95,9 @@ func TestChecksOfAWS(t *testing.T) {
 		{"unused queue", queueCheck(d), fakeAWS{}, []string{"ok About 0", "unchecked How long"}},
 		{"dead letters", func(f fakeAWS) Check { return DeadLetters(d, f) }, fakeAWS{visible: "1", hidden: "2"}, []string{"finding About 3"}},
 		{"no dead letters", func(f fakeAWS) Check { return DeadLetters(d, f) }, fakeAWS{visible: "0", hidden: "0"}, []string{"ok There are none"}},
-		{"spilled", func(f fakeAWS) Check { return Spilled(d, f) }, fakeAWS{visible: "2", hidden: "0"}, []string{"finding About 2 notifications wait in the bucket"}},
-		{"nothing spilled", func(f fakeAWS) Check { return Spilled(d, f) }, fakeAWS{visible: "0", hidden: "0"}, []string{"ok Nothing waits"}},
+		{"spilled", spilledCheck, fakeAWS{spilled: 2}, []string{"finding 2 notifications wait in the bucket, the oldest since 2026-01-05T10:00:00Z"}},
+		{"many spilled", spilledCheck, fakeAWS{spilled: 1000}, []string{"finding 1000 or more notifications wait"}},
+		{"nothing spilled", spilledCheck, fakeAWS{}, []string{"ok Nothing waits"}},
 		{"queue not allowed", queueCheck(d), fakeAWS{err: errors.New("AccessDenied")}, []string{"failed ask for the state of queue queue: AccessDenied"}},
 		{"quiet alarms", alarmsCheck, fakeAWS{alarms: []cwtypes.MetricAlarm{{StateValue: cwtypes.StateValueOk}}}, []string{"ok None of 1"}},
 		{"loud alarm", alarmsCheck, fakeAWS{alarms: []cwtypes.MetricAlarm{{

@@ -2,14 +2,16 @@ package spilled
 
 import (
 	"context"
-	"encoding/json"
-	"errors"
 	"fmt"
+	"strconv"
+	"sync"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
-	"github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
 	"github.com/aws/aws-sdk-go-v2/service/sqs/types"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/onepagecrm/nylas-webhooks/lambda/contract"
 )
 
 const (
@@ -18,65 +20,71 @@ const (
 	// noticesWait in seconds asks all of SQS's servers instead of some, so that a receive
 	// that brings nothing means that there is nothing.
 	noticesWait = 1
-	// noticesHold in seconds is long enough to see every notice once, and short enough
-	// that those of objects that still wait are soon counted again.
+	// noticesHold in seconds is enough to look into the bucket and delete ten.
 	noticesHold = 30
 )
 
-// Settle deletes the notices of objects that are no longer in the bucket, so that the
-// age of the oldest one is again how long a notification waits. It returns how many
-// it deleted. The notices of other objects are hidden for half a minute.
-func (s Store) Settle(ctx context.Context) (int, error) {
+// Settle deletes the notices of what was replayed, so that the age of the oldest one is
+// again how long a notification waits. It returns how many it deleted; told is called
+// with that number as it grows.
+//
+// It begins only when nothing waits any more, and ends when something does again: so no
+// notice of what waits is received more than once. SQS leaves what was received three
+// times out of the age of the oldest message, which the alarm SpillWaiting reads.
+// https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-available-cloudwatch-metrics.html
+func (s Store) Settle(ctx context.Context, told func(int)) (int, error) {
+	var mu sync.Mutex
 	settled := 0
-	for {
-		answer, err := s.Queues.ReceiveMessage(ctx, &sqs.ReceiveMessageInput{
-			QueueUrl: &s.NoticesURL, MaxNumberOfMessages: noticesBatch, WaitTimeSeconds: noticesWait, VisibilityTimeout: noticesHold,
-		})
-		if err != nil {
-			return settled, fmt.Errorf("receive notices: %w", err)
-		}
-		if len(answer.Messages) == 0 {
-			return settled, nil
-		}
-		for _, m := range answer.Messages {
-			waits, err := s.waits(ctx, m)
-			if err != nil {
-				return settled, err
-			}
-			if waits {
-				continue
-			}
-			if _, err := s.Queues.DeleteMessage(ctx, &sqs.DeleteMessageInput{QueueUrl: &s.NoticesURL, ReceiptHandle: m.ReceiptHandle}); err != nil {
-				if stale := (*types.ReceiptHandleIsInvalid)(nil); errors.As(err, &stale) {
-					continue // somebody else settles, too
-				}
-				return settled, fmt.Errorf("delete a notice: %w", err)
-			}
-			settled++
-		}
+	if waits, err := s.anyWaits(ctx, contract.SpillPrefix); waits || err != nil {
+		return 0, err
 	}
+	group, ctx := errgroup.WithContext(ctx)
+	for range workers {
+		group.Go(func() error {
+			for {
+				n, err := s.settleBatch(ctx)
+				mu.Lock()
+				settled += n
+				told(settled)
+				mu.Unlock()
+				if n == 0 || err != nil {
+					return err
+				}
+			}
+		})
+	}
+	err := group.Wait()
+	return settled, err
 }
 
-// waits tells whether the object that a notice speaks of is still in the bucket. A
-// message that is no notice waits for nothing.
-// https://docs.aws.amazon.com/AmazonS3/latest/userguide/ev-events.html
-func (s Store) waits(ctx context.Context, m types.Message) (bool, error) {
-	var notice struct {
-		Detail struct {
-			Object struct {
-				Key string `json:"key"`
-			} `json:"object"`
-		} `json:"detail"`
-	}
-	if err := json.Unmarshal([]byte(aws.ToString(m.Body)), &notice); err != nil || notice.Detail.Object.Key == "" {
-		return false, nil
-	}
-	key := notice.Detail.Object.Key
-	// Listing, because the operator's policy allows that and no other look at a key that
-	// may be gone.
-	page, err := s.Objects.ListObjectsV2(ctx, &s3.ListObjectsV2Input{Bucket: &s.Bucket, Prefix: &key, MaxKeys: aws.Int32(1)})
+// settleBatch deletes up to ten notices, 0 when there are none, or when something waits
+// that may be one of theirs: a notice is younger than its object, so where the bucket
+// is empty after a notice was received, its object was replayed.
+func (s Store) settleBatch(ctx context.Context) (int, error) {
+	answer, err := s.Queues.ReceiveMessage(ctx, &sqs.ReceiveMessageInput{
+		QueueUrl: &s.NoticesURL, MaxNumberOfMessages: noticesBatch, WaitTimeSeconds: noticesWait, VisibilityTimeout: noticesHold,
+	})
 	if err != nil {
-		return false, fmt.Errorf("look for a notice's object: %w", err)
+		return 0, fmt.Errorf("receive notices: %w", err)
 	}
-	return len(page.Contents) > 0, nil
+	if len(answer.Messages) == 0 {
+		return 0, nil
+	}
+	if waits, err := s.anyWaits(ctx, contract.SpillPrefix); waits || err != nil {
+		return 0, err
+	}
+	in := &sqs.DeleteMessageBatchInput{QueueUrl: &s.NoticesURL}
+	for i, m := range answer.Messages {
+		in.Entries = append(in.Entries, types.DeleteMessageBatchRequestEntry{Id: aws.String(strconv.Itoa(i)), ReceiptHandle: m.ReceiptHandle})
+	}
+	deleted, err := s.Queues.DeleteMessageBatch(ctx, in)
+	if err != nil {
+		return 0, fmt.Errorf("delete notices: %w", err)
+	}
+	for _, f := range deleted.Failed {
+		if aws.ToString(f.Code) != "ReceiptHandleIsInvalid" { // where somebody else settles, too
+			return len(deleted.Successful), fmt.Errorf("delete a notice: %s", aws.ToString(f.Code))
+		}
+	}
+	return len(answer.Messages), nil
 }

@@ -17,13 +17,13 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
-	s3types "github.com/aws/aws-sdk-go-v2/service/s3/types"
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
 	"github.com/aws/aws-sdk-go-v2/service/sqs/types"
 	"github.com/aws/smithy-go"
 	"golang.org/x/sync/errgroup"
 	"golang.org/x/time/rate"
 
+	"github.com/onepagecrm/nylas-webhooks/internal/sqsanswer"
 	"github.com/onepagecrm/nylas-webhooks/lambda/contract"
 	"github.com/onepagecrm/nylas-webhooks/notification"
 )
@@ -50,7 +50,7 @@ type Objects interface {
 type Queues interface {
 	SendMessage(context.Context, *sqs.SendMessageInput, ...func(*sqs.Options)) (*sqs.SendMessageOutput, error)
 	ReceiveMessage(context.Context, *sqs.ReceiveMessageInput, ...func(*sqs.Options)) (*sqs.ReceiveMessageOutput, error)
-	DeleteMessage(context.Context, *sqs.DeleteMessageInput, ...func(*sqs.Options)) (*sqs.DeleteMessageOutput, error)
+	DeleteMessageBatch(context.Context, *sqs.DeleteMessageBatchInput, ...func(*sqs.Options)) (*sqs.DeleteMessageBatchOutput, error)
 }
 
 // Store is a stage's bucket and the queues that belong to it. All fields are required.
@@ -162,21 +162,21 @@ const (
 
 func (s Store) replay(ctx context.Context, key string) (outcome, error) {
 	object, err := s.get(ctx, key)
-	if gone := (*s3types.NoSuchKey)(nil); errors.As(err, &gone) {
-		return none, nil // another replay was faster
-	}
 	if err != nil {
+		if gone, lookErr := s.gone(ctx, key, err); gone || lookErr != nil {
+			return none, lookErr // another replay was faster
+		}
 		return none, fmt.Errorf("get %s: %w", key, err)
 	}
 	wire, err := notification.Unspill(object)
 	if err != nil {
 		return refused, fmt.Errorf("%s: %w", key, err)
 	}
-	if _, err := s.Queues.SendMessage(ctx, message(s.QueueURL, wire)); err != nil {
-		// SQS refuses this one; of the others that says nothing.
-		if api := smithy.APIError(nil); errors.As(err, &api) && (api.ErrorCode() == "InvalidMessageContents" || api.ErrorCode() == "InvalidParameterValue") {
-			return refused, fmt.Errorf("%s: %w", key, err)
-		}
+	err = sqsanswer.Kept(s.Queues.SendMessage(ctx, message(s.QueueURL, wire)))
+	if errors.Is(err, sqsanswer.ErrRefused) {
+		return refused, fmt.Errorf("%s: %w", key, err) // of the others that says nothing
+	}
+	if err != nil {
 		return none, fmt.Errorf("send to queue: %w", err)
 	}
 	// The queue has it, so it is deleted also after Ctrl-C.
@@ -195,6 +195,32 @@ func (s Store) get(ctx context.Context, key string) ([]byte, error) {
 	}
 	defer answer.Body.Close()
 	return io.ReadAll(io.LimitReader(answer.Body, maxObject))
+}
+
+// gone tells whether an object could not be got because it is no longer there. Whoever
+// may list only a prefix is told "access denied" instead.
+// https://docs.aws.amazon.com/AmazonS3/latest/API/API_GetObject.html
+func (s Store) gone(ctx context.Context, key string, err error) (bool, error) {
+	api := smithy.APIError(nil)
+	switch {
+	case !errors.As(err, &api):
+		return false, nil
+	case api.ErrorCode() == "NoSuchKey":
+		return true, nil
+	case api.ErrorCode() != "AccessDenied":
+		return false, nil
+	}
+	waits, err := s.anyWaits(ctx, key)
+	return err == nil && !waits, err
+}
+
+// anyWaits tells whether there is an object whose key begins with prefix.
+func (s Store) anyWaits(ctx context.Context, prefix string) (bool, error) {
+	page, err := s.Objects.ListObjectsV2(ctx, &s3.ListObjectsV2Input{Bucket: &s.Bucket, Prefix: &prefix, MaxKeys: aws.Int32(1)})
+	if err != nil {
+		return false, fmt.Errorf("look into the bucket: %w", err)
+	}
+	return len(page.Contents) > 0, nil
 }
 
 func message(url string, w notification.Wire) *sqs.SendMessageInput {

@@ -17,6 +17,7 @@ import (
 	s3types "github.com/aws/aws-sdk-go-v2/service/s3/types"
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
 	"github.com/aws/aws-sdk-go-v2/service/sqs/types"
+	"github.com/aws/smithy-go"
 
 	"github.com/onepagecrm/nylas-webhooks/notification"
 )
@@ -25,11 +26,17 @@ import (
 type fake struct {
 	mu        sync.Mutex
 	objects   map[string][]byte
-	sent      []string // bodies, in the order in which the queue took them
-	notices   map[string]string
+	sent      []string        // bodies, in the order in which the queue took them
+	notices   map[string]bool // by receipt handle
+	received  map[string]int
 	sendErr   error
+	noAnswer  bool   // a 200 of somebody else
+	refuse    string // the body that is refused
 	deleteErr error
+	noticeErr string
+	getErr    error
 	onSend    func()
+	onReceive func()
 }
 
 func (f *fake) ListObjectsV2(_ context.Context, in *s3.ListObjectsV2Input, _ ...func(*s3.Options)) (*s3.ListObjectsV2Output, error) {
@@ -49,8 +56,8 @@ func (f *fake) GetObject(_ context.Context, in *s3.GetObjectInput, _ ...func(*s3
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	object, ok := f.objects[*in.Key]
-	if !ok {
-		return nil, &s3types.NoSuchKey{}
+	if !ok || f.getErr != nil {
+		return nil, f.getErr
 	}
 	return &s3.GetObjectOutput{Body: io.NopCloser(bytes.NewReader(object))}, nil
 }
@@ -74,6 +81,12 @@ func (f *fake) SendMessage(_ context.Context, in *sqs.SendMessageInput, _ ...fun
 	if f.sendErr != nil {
 		return nil, f.sendErr
 	}
+	if f.refuse == *in.MessageBody {
+		return nil, &smithy.GenericAPIError{Code: "InvalidAttributeValue"}
+	}
+	if f.noAnswer {
+		return &sqs.SendMessageOutput{}, nil
+	}
 	if aws.ToString(in.MessageGroupId) != "g" || aws.ToString(in.MessageAttributes["contract_version"].StringValue) != "1" {
 		return nil, errors.New("attributes or group are missing")
 	}
@@ -81,29 +94,41 @@ func (f *fake) SendMessage(_ context.Context, in *sqs.SendMessageInput, _ ...fun
 	return &sqs.SendMessageOutput{MessageId: aws.String("m")}, nil
 }
 
-func (f *fake) ReceiveMessage(context.Context, *sqs.ReceiveMessageInput, ...func(*sqs.Options)) (*sqs.ReceiveMessageOutput, error) {
+func (f *fake) ReceiveMessage(_ context.Context, in *sqs.ReceiveMessageInput, _ ...func(*sqs.Options)) (*sqs.ReceiveMessageOutput, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	out := &sqs.ReceiveMessageOutput{}
-	for handle, body := range f.notices {
-		out.Messages = append(out.Messages, types.Message{ReceiptHandle: aws.String(handle), Body: aws.String(body)})
-		f.notices[handle] = "" // hidden
+	for handle := range f.notices {
+		if len(out.Messages) < int(in.MaxNumberOfMessages) && f.received[handle] == 0 { // after that it is hidden
+			out.Messages = append(out.Messages, types.Message{ReceiptHandle: aws.String(handle), Body: aws.String("{}")})
+			f.received[handle]++
+		}
 	}
-	out.Messages = slices.DeleteFunc(out.Messages, func(m types.Message) bool { return *m.Body == "" })
+	if f.onReceive != nil {
+		f.onReceive()
+	}
 	return out, nil
 }
 
-func (f *fake) DeleteMessage(_ context.Context, in *sqs.DeleteMessageInput, _ ...func(*sqs.Options)) (*sqs.DeleteMessageOutput, error) {
+func (f *fake) DeleteMessageBatch(_ context.Context, in *sqs.DeleteMessageBatchInput, _ ...func(*sqs.Options)) (*sqs.DeleteMessageBatchOutput, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	delete(f.notices, *in.ReceiptHandle)
-	return &sqs.DeleteMessageOutput{}, nil
+	out := &sqs.DeleteMessageBatchOutput{}
+	for _, e := range in.Entries {
+		if code := f.noticeErr; code != "" {
+			out.Failed = append(out.Failed, types.BatchResultErrorEntry{Id: e.Id, Code: &code})
+			continue
+		}
+		delete(f.notices, *e.ReceiptHandle)
+		out.Successful = append(out.Successful, types.DeleteMessageBatchResultEntry{Id: e.Id})
+	}
+	return out, nil
 }
 
 // spill fills the bucket with n notifications.
 func spill(t *testing.T, n int) (*fake, Store) {
 	t.Helper()
-	f := &fake{objects: make(map[string][]byte), notices: make(map[string]string)}
+	f := &fake{objects: make(map[string][]byte), notices: make(map[string]bool), received: make(map[string]int)}
 	for i := range n {
 		w := notification.Wire{Body: fmt.Sprint(i), GroupID: "g", Attributes: map[string]notification.Attribute{"contract_version": {DataType: "String", Value: "1"}}}
 		object, err := w.Spill()
@@ -148,6 +173,8 @@ func TestNothingIsLost(t *testing.T) {
 		corrupt func(*fake)
 	}{
 		{"the queue fails", func(f *fake) { f.sendErr = down }},
+		{"a proxy answers in the queue's place", func(f *fake) { f.noAnswer = true }},
+		{"access is denied", func(f *fake) { f.getErr = &smithy.GenericAPIError{Code: "AccessDenied"} }},
 		{"deleting fails", func(f *fake) { f.deleteErr = down }},
 		{"the queue refuses the contents", func(f *fake) { f.sendErr = &types.InvalidMessageContents{} }},
 		{"objects that are none of ours", func(f *fake) {
@@ -194,16 +221,72 @@ func TestInterruptedAndStartedAgain(t *testing.T) {
 	}
 }
 
-func TestSettle(t *testing.T) {
-	f, s := spill(t, 1)
-	notice := func(key string) string { return `{"detail":{"object":{"key":"` + key + `"}}}` }
-	f.notices = map[string]string{
-		"waits":    notice("spill/2026/11/24/20/0000.json.gz"),
-		"replayed": notice("spill/2026/11/24/20/0001.json.gz"),
-		"odd":      "hello",
+// One that the queue refuses stays, and the others go.
+func TestOneIsRefused(t *testing.T) {
+	f, s := spill(t, 200)
+	f.refuse = "7"
+	r, err := s.Replay(t.Context(), 0, 0, ignore)
+	if err != nil || r.Replayed != 199 || r.Refused != 1 || !strings.Contains(r.Why, "0007.json.gz") || len(f.objects) != 1 {
+		t.Errorf("%+v, %v, %d objects left", r, err, len(f.objects))
 	}
-	n, err := s.Settle(t.Context())
-	if _, ok := f.notices["waits"]; err != nil || n != 2 || len(f.notices) != 1 || !ok {
-		t.Errorf("%d settled, %v, left %v", n, err, f.notices)
+}
+
+// Another replay took it between the list and the look: S3 says that there is no such
+// key, or, to whoever may not list the whole bucket, that access is denied.
+func TestAnotherReplayWasFaster(t *testing.T) {
+	for _, code := range []string{"NoSuchKey", "AccessDenied"} {
+		f, s := spill(t, 0)
+		f.getErr = &smithy.GenericAPIError{Code: code}
+		if what, err := s.replay(t.Context(), "spill/2026/11/24/20/0000.json.gz"); what != none || err != nil {
+			t.Errorf("%s: outcome %v, %v", code, what, err)
+		}
+	}
+}
+
+// TestBounds: what is read into memory has an end, whatever the object is.
+func TestBounds(t *testing.T) {
+	f, s := spill(t, 1)
+	for key := range f.objects {
+		f.objects[key] = make([]byte, maxObject+1)
+		if object, err := s.get(t.Context(), key); err != nil || len(object) != maxObject {
+			t.Errorf("%d bytes read, %v; want the first %d", len(object), err, maxObject)
+		}
+	}
+}
+
+func TestSettle(t *testing.T) {
+	const many = 137
+	for name, test := range map[string]struct {
+		objects  int
+		change   func(*fake)
+		settled  int
+		received int // notices that were, at most
+		err      string
+	}{
+		"all was replayed":           {0, func(*fake) {}, many, many, ""},
+		"one still waits":            {1, func(*fake) {}, 0, 0, ""},
+		"something is spilled then":  {0, func(f *fake) { f.onReceive = func() { f.objects["spill/new"] = nil } }, 0, workers * noticesBatch, ""},
+		"somebody else settles, too": {0, func(f *fake) { f.noticeErr = "ReceiptHandleIsInvalid" }, many, many, ""},
+		"SQS fails to delete one":    {0, func(f *fake) { f.noticeErr = "InternalError" }, 0, workers * noticesBatch, "InternalError"},
+	} {
+		f, s := spill(t, test.objects)
+		for i := range many {
+			f.notices[fmt.Sprint(i)] = true
+		}
+		test.change(f)
+		last := 0
+		n, err := s.Settle(t.Context(), func(n int) { last = n })
+		if n != test.settled || last != n && test.objects == 0 {
+			t.Errorf("%s: %d settled, told %d; want %d", name, n, last, test.settled)
+		}
+		if test.err == "" && err != nil || test.err != "" && (err == nil || !strings.Contains(err.Error(), test.err)) {
+			t.Errorf("%s: %v, want %q", name, err, test.err)
+		}
+		if len(f.received) > test.received {
+			t.Errorf("%s: %d notices were received, want at most %d", name, len(f.received), test.received)
+		}
+		if test.settled == many && test.err == "" && f.noticeErr == "" && len(f.notices) != 0 {
+			t.Errorf("%s: %d notices are left", name, len(f.notices))
+		}
 	}
 }

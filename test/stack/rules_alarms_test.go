@@ -186,7 +186,11 @@ var alarmRules = []rule{
 				if statistic == nil {
 					statistic = p.at("ExtendedStatistic")
 				}
-				f.want(id+"'s statistic", statistic, statisticOf(metric(p)))
+				want := statisticOf(metric(p))
+				if role(d, id) == "Backlog" {
+					want = "Average" // one that is being worked off swings; a dead letter stays
+				}
+				f.want(id+"'s statistic", statistic, want)
 				seconds := 60 // the shortest that these metrics have
 				if slices.Contains(overFiveMinutes, role(d, id)) {
 					seconds = 300

@@ -32,7 +32,7 @@ a new one. A webhook that is there already is not changed; where it is not as as
 for, create says what differs and ends with exit code 1.
 ` + nylasKeyHelp,
 		Example: `  hookctl webhook create --stage prod --triggers message.created,message.updated,grant.expired
-  hookctl webhook create --stage prod --nylas-region eu --triggers grant.expired --notify ops@example.com`,
+  hookctl webhook create --stage prod --nylas-region eu --triggers grant.expired --notify oncall@example.com`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return runWebhookCreate(cmd.Context(), s, o) },
 	}

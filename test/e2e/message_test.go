@@ -62,7 +62,7 @@ func TestAttributes(t *testing.T) {
 
 // Where a body or an id cannot travel as it is, it travels otherwise or not at all.
 func TestAttributesOfOddNotifications(t *testing.T) {
-	long, blank := strings.Repeat("abc", 100), " my grant "
+	long, blank := strings.Repeat("xyz", 100), " my grant "
 	for _, test := range []struct {
 		name     string
 		body     []byte

@@ -82,7 +82,7 @@ func TestRedriveKilled(t *testing.T) {
 			dead(t, names...)
 			address, held := between(t, test.at)
 			cmd := exec.CommandContext(t.Context(), stage.Program, "dlq", "redrive", "--stage", "local", "--one-by-one")
-			cmd.Env = append(os.Environ(), "AWS_ENDPOINT_URL="+address)
+			cmd.Env = append(os.Environ(), "AWS_ENDPOINT_URL="+address, "AWS_ENDPOINT_URL_S3="+address)
 			must(t, cmd.Start())
 			select {
 			case <-held:
@@ -126,7 +126,7 @@ func TestReplayKilled(t *testing.T) {
 			spill(t, n)
 			address, held := between(t, test.at)
 			cmd := exec.CommandContext(t.Context(), stage.Program, "spill", "replay", "--stage", "local")
-			cmd.Env = append(os.Environ(), "AWS_ENDPOINT_URL="+address)
+			cmd.Env = append(os.Environ(), "AWS_ENDPOINT_URL="+address, "AWS_ENDPOINT_URL_S3="+address)
 			must(t, cmd.Start())
 			select {
 			case <-held:

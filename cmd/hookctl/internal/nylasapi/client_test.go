@@ -41,7 +41,7 @@ func client(t *testing.T, base, key string) *nylasapi.Client {
 func TestLifeOfAWebhook(t *testing.T) {
 	api, c := start(t)
 	ctx, url := t.Context(), echo(t)
-	made, err := c.Create(ctx, nylasapi.Settings{URL: url, TriggerTypes: []string{"message.created", "grant.expired"}, NotificationEmails: []string{"ops@example.com"}})
+	made, err := c.Create(ctx, nylasapi.Settings{URL: url, TriggerTypes: []string{"message.created", "grant.expired"}, NotificationEmails: []string{"oncall@example.com"}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -52,7 +52,7 @@ func TestLifeOfAWebhook(t *testing.T) {
 		t.Errorf("create sent compressed_delivery %v, want false, said explicitly", sent)
 	}
 	updated, err := c.Update(ctx, made.ID, nylasapi.Settings{Status: nylasapi.Paused})
-	if err != nil || updated.Status != nylasapi.Paused || !slices.Equal(updated.TriggerTypes, made.TriggerTypes) || updated.NotificationEmails[0] != "ops@example.com" {
+	if err != nil || updated.Status != nylasapi.Paused || !slices.Equal(updated.TriggerTypes, made.TriggerTypes) || updated.NotificationEmails[0] != "oncall@example.com" {
 		t.Errorf("paused: %+v, %v; want the status changed and nothing else", updated, err)
 	}
 	if sent := api.Requests("PUT ")[0].Body; len(sent) != 2 || sent["compressed_delivery"] != false {
@@ -241,7 +241,7 @@ func TestNew(t *testing.T) {
 func TestCallsAreThoseOfTheSDKs(t *testing.T) {
 	api, c := start(t)
 	ctx := t.Context()
-	made, err := c.Create(ctx, nylasapi.Settings{URL: echo(t), TriggerTypes: []string{"grant.expired"}, Description: "d", NotificationEmails: []string{"ops@example.com"}})
+	made, err := c.Create(ctx, nylasapi.Settings{URL: echo(t), TriggerTypes: []string{"grant.expired"}, Description: "d", NotificationEmails: []string{"oncall@example.com"}})
 	_, err2 := c.List(ctx)
 	_, err3 := c.Find(ctx, made.ID)
 	_, err4 := c.Update(ctx, made.ID, nylasapi.Settings{Description: "e"})

@@ -11,7 +11,7 @@ const (
 	// calibration is how long the machine shows what it holds at its busiest.
 	calibration = 3 * time.Second
 	// trial is how long a rate is tried; what piles up shows within seconds.
-	trial = 20 * time.Second
+	trial = 40 * time.Second
 )
 
 // shares of what the machine holds at its busiest are tried in this order. What plays

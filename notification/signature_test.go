@@ -105,6 +105,7 @@ func FuzzParseSignature(f *testing.F) {
 	f.Add(" " + strings.ToUpper(vectorSignature) + "\r\n")
 	f.Add("sha256=")
 	f.Add("")
+	f.Add("sha256=\v" + vectorSignature)
 	f.Add(vectorSignature + "00")
 	f.Add(vectorSignature[:62])
 	f.Fuzz(func(t *testing.T, header string) {
@@ -123,4 +124,4 @@ func FuzzParseSignature(f *testing.F) {
 }
 
 // signatureForm is the reference: 64 hex digits, with or without the prefix.
-var signatureForm = regexp.MustCompile(`^(?:[sS][hH][aA]256=[\s\p{Z}\x{85}]*)?([0-9a-fA-F]{64})$`)
+var signatureForm = regexp.MustCompile(`^(?:[sS][hH][aA]256=[\s\v\p{Z}\x{85}]*)?([0-9a-fA-F]{64})$`)

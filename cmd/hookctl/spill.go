@@ -160,9 +160,13 @@ func runSpillReplay(ctx context.Context, s streams, t target, most, perSecond in
 	} else {
 		fmt.Fprintf(s.out, "%d replayed\n", result.Replayed)
 	}
-	if _, err := store.Settle(ctx, func(n int) { told.tellf("removed %d notices of what was replayed", n) }); err != nil {
-		s.stderrf("Everything that could be replayed was. The alarm SpillWaiting may stay: its notices could not be removed. Run the command again.")
+	settled, err := store.Settle(ctx, func(n int) { told.tellf("removed %d notices of what was replayed", n) })
+	if err != nil {
+		s.stderrf("What was replayed is on the queue. The alarm SpillWaiting may stay: its notices could not be removed. Run the command again.")
 		return deployment.Explain(err)
+	}
+	if settled.Waits {
+		s.stderrf("More waits in the bucket; until nothing does, the alarm SpillWaiting stays: hookctl spill ls --stage %s", t.stage)
 	}
 	if result.Refused > 0 {
 		s.stderrf("%d could not be replayed and stay in the bucket. The first: %s", result.Refused, result.Why)

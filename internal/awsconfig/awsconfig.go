@@ -1,6 +1,6 @@
 // Package awsconfig loads the usual AWS settings for the programs and tests that run
 // outside of Lambda. It is the only place that does (golangci-lint holds it to that), so
-// that no client is made without the workaround of package sdkhttp.
+// that no client of theirs is made without the workaround of package sdkhttp.
 package awsconfig
 
 import (

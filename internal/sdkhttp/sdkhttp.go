@@ -8,8 +8,8 @@
 // again, and of a ReceiveMessage the first answer's messages stay hidden, received and
 // seen by nobody. Seen with 10 messages of 6 kB in one of 30 calls.
 //
-// Every client of this repository has it: package awsconfig gives it to programs and
-// tests, the packages of the receiver and package consumer take it themselves.
+// Package awsconfig gives it to programs and tests; the packages of the receiver and,
+// for its calls of SQS, package consumer take it themselves.
 package sdkhttp
 
 import (
@@ -17,11 +17,18 @@ import (
 	"net/http"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
+	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
 )
 
 // Client returns client without the defect: the transport sees bodies that can only be
-// read, and reading one that is closed ends as it should.
-func Client(client aws.HTTPClient) aws.HTTPClient { return plain{client} }
+// read, and reading one that is closed ends as it should. nil is the SDK's own client,
+// as it is in an aws.Config.
+func Client(client aws.HTTPClient) aws.HTTPClient {
+	if client == nil {
+		client = awshttp.NewBuildableClient()
+	}
+	return plain{client}
+}
 
 type plain struct{ client aws.HTTPClient }
 

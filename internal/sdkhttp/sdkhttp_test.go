@@ -55,3 +55,18 @@ func TestClient(t *testing.T) {
 		t.Errorf("%d bytes, %v", len(got), err)
 	}
 }
+
+// An aws.Config has no client where nothing asks for another than the SDK's own.
+func TestNoClient(t *testing.T) {
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusTeapot) }))
+	defer server.Close()
+	r, err := http.NewRequestWithContext(t.Context(), http.MethodPost, server.URL, strings.NewReader("text"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	answer, err := Client(nil).Do(r)
+	if err != nil || answer.StatusCode != http.StatusTeapot {
+		t.Fatalf("%v, %v", answer, err)
+	}
+	_ = answer.Body.Close()
+}

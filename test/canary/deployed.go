@@ -16,13 +16,14 @@ import (
 var checksums = []string{"template", "stack", "stack events"}
 
 // Deployed returns what a deployed stack shows to whoever may look, by where it stands:
-// each log group, the template, the stack with its outputs and events, metrics, alarms
-// and dashboards. Queues, bucket and secret are not among them: they hold mail.
+// each log group, of whose lines the receiver's metrics are made, the template, the stack
+// with its outputs and events, alarms and dashboards. Queues, bucket and secret are not
+// among them: they hold mail.
 func Deployed(ctx context.Context, cfg aws.Config, stack string) (map[string][]byte, error) {
 	texts := make(map[string][]byte)
 	for place, read := range map[string]func(context.Context, aws.Config, string) (any, error){
 		"template": template, "stack": description, "stack events": events,
-		"metrics": metrics, "alarms": alarms, "dashboards": dashboards,
+		"alarms": alarms, "dashboards": dashboards,
 	} {
 		shown, err := read(ctx, cfg, stack)
 		if err == nil {
@@ -76,19 +77,6 @@ func events(ctx context.Context, cfg aws.Config, stack string) (any, error) {
 			return nil, err
 		}
 		all = append(all, page.StackEvents)
-	}
-	return all, nil
-}
-
-func metrics(ctx context.Context, cfg aws.Config, _ string) (any, error) {
-	var all []any
-	pages := cloudwatch.NewListMetricsPaginator(cloudwatch.NewFromConfig(cfg), &cloudwatch.ListMetricsInput{})
-	for pages.HasMorePages() {
-		page, err := pages.NextPage(ctx)
-		if err != nil {
-			return nil, err
-		}
-		all = append(all, page.Metrics)
 	}
 	return all, nil
 }

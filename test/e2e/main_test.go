@@ -35,7 +35,9 @@ func run(m *testing.M) (code int) {
 	}
 	code = m.Run()
 	// After the last test, so that it covers what all of them have sent.
-	problems := append(sys.settle(ctx), sys.leaks(ctx)...)
+	look, cancel := context.WithTimeout(context.Background(), 2*time.Minute) // whatever the tests have left of ctx
+	defer cancel()
+	problems := append(sys.settle(look), sys.leaks(look)...)
 	if len(problems) > 0 {
 		fmt.Println("--- FAIL: over the whole suite")
 		for _, problem := range problems {

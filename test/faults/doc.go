@@ -8,6 +8,6 @@
 // Lambda behave under real load, is deliberately not claimed to be shown here.
 //
 // The parts: standin (SQS, Secrets Manager and S3 that fail), function (Lambda),
-// gateway (API Gateway), nylas (the sender), ledger and canary (what must not be
+// gateway (API Gateway), nylas (the sender), ledger and test/canary (what must not be
 // logged).
 package faults

@@ -4,13 +4,15 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 )
 
 const (
 	// calibration is how long the machine shows what it holds at its busiest.
 	calibration = 3 * time.Second
-	// trial is how long a rate is tried; what piles up shows within seconds.
+	// trial is how long a rate is tried: most that are too high show it. The soak shows
+	// the rest.
 	trial = 40 * time.Second
 )
 
@@ -47,32 +49,37 @@ func Rates(ctx context.Context, program string, stack Stack) ([]float64, error) 
 // errTooBusy: not even the first of the rates was held.
 var errTooBusy = errors.New("the machine holds no steady rate at all: let nothing else run on it, and try again")
 
-// Highest tries the soak at one rate after the other and returns the last that was
-// held, and what each try came to. A rate is held while the requests at once stay
-// below the function's concurrency: beyond, they come faster than they are done.
-func Highest(rates []float64, run func(Scenario) (Result, error)) (highest float64, results []Result, err error) {
+// Held tells whether the rate of a run was held: requests that come faster than they
+// are done pile up to the function's concurrency. Where it was not, that some had no
+// answer in time is no finding, and the scenario's name says so.
+func (r *Result) Held() bool {
+	if r.Function.Throttled == 0 {
+		return true
+	}
+	r.Scenario.Name += " (not held)"
+	r.Wrong = slices.DeleteFunc(r.Wrong, func(w string) bool { return w == r.unanswered() })
+	return false
+}
+
+// Highest tries the soak at one rate after the other until one is not held, and returns
+// those that were, and what each try came to.
+func Highest(rates []float64, run func(Scenario) (Result, error)) (held []float64, results []Result, err error) {
 	for _, rate := range rates {
 		sc := Soak(rate, trial, new([]Sample))
 		sc.Name, sc.Plot, sc.Check = fmt.Sprintf("%.0f/s for %v, 5 %% faults", rate, trial), false, nil
 		r, err := run(sc)
 		if err != nil {
-			return 0, results, err
+			return nil, results, err
 		}
-		held := r.Function.Throttled == 0 && len(r.Wrong) == 0
-		if !held {
-			r.Scenario.Name += " (not held)"
-			if r.Account.Lost == 0 && r.Account.LetIn == 0 {
-				r.Wrong = nil // that it is too much is what was asked
-			}
-		}
+		holds := r.Held()
 		results = append(results, r)
-		if !held {
+		if !holds {
 			break
 		}
-		highest = rate
+		held = append(held, rate)
 	}
-	if highest == 0 {
-		return 0, results, errTooBusy
+	if len(held) == 0 {
+		return nil, results, errTooBusy
 	}
-	return highest, results, nil
+	return held, results, nil
 }

@@ -20,13 +20,17 @@ type Outcome struct {
 }
 
 // WriteReport writes report.md and its plots into dir. It writes nothing that a
-// notification held; should a result hold such a thing, it is an error.
-func WriteReport(dir string, at time.Time, machine string, outcomes []Outcome, soak []Sample) error {
+// notification held; should a result hold such a thing, it is an error. early is why the
+// proof ended before its end, nil where it did not.
+func WriteReport(dir string, at time.Time, machine string, outcomes []Outcome, soak []Sample, early error) error {
 	if err := os.MkdirAll(dir, 0o750); err != nil {
 		return fmt.Errorf("write report: %w", err)
 	}
 	var b strings.Builder
 	writeHead(&b, at, machine, outcomes)
+	if early != nil {
+		fmt.Fprintf(&b, "\n**Not everything was run: %v.**\n", early)
+	}
 	plots := 0
 	for _, o := range outcomes {
 		fmt.Fprintf(&b, "\n## %s\n\n", o.Section.Name)

@@ -1,6 +1,7 @@
 package faults
 
 import (
+	"errors"
 	"os"
 	"path/filepath"
 	"strings"
@@ -30,7 +31,7 @@ func TestReport(t *testing.T) {
 	dir := t.TempDir()
 	outcomes := []Outcome{{Section: Section{Name: "Faults"}, Results: []Result{result()}}}
 	samples := []Sample{{At: time.Now(), Memory: function.Memory{Processes: 2, Resident: 40e6, Peak: 30e6}}}
-	if err := WriteReport(dir, time.Now(), "here", outcomes, samples); err != nil {
+	if err := WriteReport(dir, time.Now(), "here", outcomes, samples, errors.New("interrupted")); err != nil {
 		t.Fatal(err)
 	}
 	text, err := os.ReadFile(filepath.Join(dir, "report.md"))
@@ -39,7 +40,7 @@ func TestReport(t *testing.T) {
 	}
 	for _, want := range []string{
 		"| SQS < S3 | 12 | 34 | 5 | 6 | 7 | 8 | 9 | **10** |", "**wrong**", "- 10 notifications were lost",
-		"1 runs, 12 notifications in 34 attempts: 10 lost", "](plot-01.svg)", "| 20.0 | 30.0 |",
+		"1 runs, 12 notifications in 34 attempts: 10 lost", "](plot-01.svg)", "| 20.0 | 30.0 |", "Not everything was run: interrupted",
 	} {
 		if !strings.Contains(string(text), want) {
 			t.Errorf("the report lacks %q:\n%s", want, text)
@@ -62,7 +63,7 @@ func TestReport(t *testing.T) {
 func TestReportHoldsNoMail(t *testing.T) {
 	r := result()
 	r.Log = []string{"a line with " + canary.New("subject")}
-	err := WriteReport(t.TempDir(), time.Now(), "here", []Outcome{{Results: []Result{r}}}, nil)
+	err := WriteReport(t.TempDir(), time.Now(), "here", []Outcome{{Results: []Result{r}}}, nil, nil)
 	if err == nil || !strings.Contains(err.Error(), "subject") {
 		t.Errorf("error %v", err)
 	}

@@ -60,6 +60,8 @@ type Result struct {
 	Kept      []Arrival
 	Began     time.Time
 	Took      time.Duration
+	// Unanswered is how many requests had no answer in time.
+	Unanswered int
 	// Wrong says why the scenario failed, in sentences; none: it passed.
 	Wrong []string
 	// Log is the end of the receivers' log, for who looks into a failure.
@@ -236,15 +238,18 @@ func (r *Result) judge(leaks, strange []string, refused []standin.Refusal) {
 	for _, q := range refused {
 		wrong("SQS refused a message for its content: %s: %s", q.Code, q.Message)
 	}
-	unanswered := 0
 	for _, line := range r.Lines {
 		if line.Status == 0 {
-			unanswered++
+			r.Unanswered++
 		}
 	}
-	if unanswered > 0 {
-		wrong("%d requests had no answer within the sender's 10 seconds", unanswered)
+	if r.Unanswered > 0 {
+		wrong("%s", r.unanswered())
 	}
+}
+
+func (r *Result) unanswered() string {
+	return fmt.Sprintf("%d requests had no answer within the sender's 10 seconds", r.Unanswered)
 }
 
 // outage runs from the start of the scenario until every notification has met it, and

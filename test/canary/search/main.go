@@ -11,22 +11,25 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/onepagecrm/nylas-webhooks/test/canary"
 )
 
-// left is where the suites of make test leave what they print and make.
+// left is what the suites of make test leave behind.
 var left = []struct {
 	pattern string
 	// checksums tells that assets are named by theirs, which look like signatures.
 	checksums bool
+	// must are files without which there is too little to look at: a suite has not run.
+	must []string
 }{
-	{".local/test/*.json", false},
-	{".local/*/engine.log", false},
-	{".local/*/outputs.json", false},
-	{".local/*/cdk.out/*.json", true},
-	{"cdk.out/*.json", true},
+	{".local/test/*.json", false, []string{"unit.json", "stack.json", "policy.json", "faults.json", "nylas.json", "e2e.json"}},
+	{".local/*/engine.log", false, []string{"e2e/engine.log", "drill/engine.log", "consumer/engine.log", "test-hookctl/engine.log", "test-transcripts/engine.log"}},
+	{".local/*/outputs.json", false, []string{"e2e/outputs.json"}},
+	{".local/*/cdk.out/*.json", true, []string{"NylasWebhooks-local.template.json"}},
+	{"cdk.out/*.json", true, []string{"NylasWebhooks-prod.template.json"}},
 }
 
 func main() {
@@ -45,8 +48,10 @@ func run(dir string) error {
 		if err != nil {
 			return err
 		}
-		if len(names) == 0 {
-			problems = append(problems, fmt.Errorf("there is no %s: run make test, which ends with this", place.pattern))
+		for _, must := range place.must {
+			if !slices.ContainsFunc(names, func(name string) bool { return strings.HasSuffix(name, "/"+must) }) {
+				problems = append(problems, fmt.Errorf("%s is not among %s: run make test, which ends with this", must, place.pattern))
+			}
 		}
 		for _, name := range names {
 			text, err := os.ReadFile(name)

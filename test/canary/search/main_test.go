@@ -13,8 +13,13 @@ import (
 func TestRun(t *testing.T) {
 	sum := strings.Repeat("0a", 32)
 	good := map[string]string{
-		".local/test/unit.json": "{}", ".local/e2e/engine.log": "started", ".local/e2e/outputs.json": "{}",
-		".local/e2e/cdk.out/manifest.json": sum, "cdk.out/prod.json": sum,
+		".local/e2e/outputs.json": "{}", ".local/e2e/cdk.out/NylasWebhooks-local.template.json": sum, "cdk.out/NylasWebhooks-prod.template.json": sum,
+	}
+	for _, suite := range []string{"unit", "stack", "policy", "faults", "nylas", "e2e", "canaries"} {
+		good[".local/test/"+suite+".json"] = "{}"
+	}
+	for _, engine := range []string{"e2e", "drill", "consumer", "test-hookctl", "test-transcripts"} {
+		good[".local/"+engine+"/engine.log"] = "started"
 	}
 	for name, test := range map[string]struct {
 		file, text string
@@ -26,7 +31,8 @@ func TestRun(t *testing.T) {
 		"a signature":         {".local/test/e2e.json", sum, "e2e.json holds: signature"},
 		"a secret in outputs": {".local/run/outputs.json", samples.Secret, "outputs.json holds: sample"},
 		"mail in a template":  {"cdk.out/dev.json", canary.New("address"), "dev.json holds: address"},
-		"no test output":      {".local/test/unit.json", "", "there is no .local/test/*.json"},
+		"an engine too few":   {".local/consumer/engine.log", "", "consumer/engine.log is not among"},
+		"no test output":      {".local/test/unit.json", "", "unit.json is not among .local/test/*.json"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			dir := t.TempDir()

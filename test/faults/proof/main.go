@@ -65,7 +65,7 @@ func run(ctx context.Context, out string, soak time.Duration, only string) error
 	err = prove(ctx, program, stack, soak, match, &outcomes, &samples)
 	// Also when it ended early: what was shown until then was shown.
 	machine := fmt.Sprintf("%s/%s, %d cores, %v", runtime.GOOS, runtime.GOARCH, runtime.NumCPU(), time.Since(began).Round(time.Second))
-	if reportErr := faults.WriteReport(out, began, machine, outcomes, samples); reportErr != nil {
+	if reportErr := faults.WriteReport(out, began, machine, outcomes, samples, err); reportErr != nil {
 		return errors.Join(err, reportErr)
 	}
 	fmt.Println("report:", filepath.Join(out, "report.md"))
@@ -94,20 +94,31 @@ func prove(ctx context.Context, program string, stack faults.Stack, soak time.Du
 		return err
 	}
 	fmt.Println("\n== The highest steady rate")
-	rate, tried, err := faults.Highest(rates, func(sc faults.Scenario) (faults.Result, error) {
+	held, tried, err := faults.Highest(rates, func(sc faults.Scenario) (faults.Result, error) {
 		r, err := faults.Run(ctx, program, stack, sc)
-		say(r, err)
+		say(sc, r, err)
 		return r, err
 	})
 	*outcomes = append(*outcomes, faults.Outcome{Section: faults.Section{Name: "The highest steady rate"}, Results: tried})
 	if err != nil {
 		return err
 	}
-	fmt.Printf("held up to %.0f/s\n", rate)
-	section := faults.Section{Name: "Soak", Scenarios: []faults.Scenario{faults.Soak(rate, soak, samples)}, Parallel: 1}
-	results, err := runAll(ctx, program, stack, section)
-	*outcomes = append(*outcomes, faults.Outcome{Section: section, Results: results})
-	return err
+	// What was held for a while may not be for so long; then the next lower one is.
+	for i := len(held) - 1; ; i-- {
+		*samples = nil
+		section := faults.Section{Name: "Soak", Scenarios: []faults.Scenario{faults.Soak(held[i], soak, samples)}, Parallel: 1}
+		fmt.Printf("\nat %.0f/s:", held[i])
+		results, err := runAll(ctx, program, stack, section)
+		isHeld := len(results) == 1 && results[0].Held()
+		*outcomes = append(*outcomes, faults.Outcome{Section: section, Results: results})
+		if err != nil || isHeld {
+			return err
+		}
+		if i == 0 {
+			return errors.New("no rate was held as long as the soak lasts: let nothing else run on the machine, and try again")
+		}
+		fmt.Printf("%.0f/s was not held for %v\n", held[i], soak)
+	}
 }
 
 func matching(scenarios []faults.Scenario, match *regexp.Regexp) []faults.Scenario {
@@ -133,8 +144,11 @@ func runAll(ctx context.Context, program string, stack faults.Stack, section fau
 		all.Go(func() {
 			defer func() { <-free }()
 			r, err := faults.Run(ctx, program, stack, sc)
-			results[i], failures[i] = r, err
-			say(r, err)
+			failures[i] = err
+			if err == nil { // else what there is of it shows nothing
+				results[i] = r
+			}
+			say(sc, r, err)
 		})
 	}
 	all.Wait()
@@ -144,13 +158,17 @@ func runAll(ctx context.Context, program string, stack faults.Stack, section fau
 }
 
 // say prints a line about a run, and what is wrong with it.
-func say(r faults.Result, err error) {
+func say(sc faults.Scenario, r faults.Result, err error) {
+	if err != nil {
+		fmt.Printf("NOT RUN  %s: %v\n", sc.Name, err)
+		return
+	}
 	word := "ok   "
-	if err != nil || len(r.Wrong) > 0 {
+	if len(r.Wrong) > 0 {
 		word = "WRONG"
 	}
 	fmt.Printf("%s %6.1fs  sent %d, refused %d, delivered %d, spilled %d, duplicated %d, given up %d, lost %d  %s\n", word, r.Took.Seconds(),
-		r.Account.Sent, r.Account.Refused, r.Account.Delivered, r.Account.Spilled, r.Account.Duplicated, r.Account.GivenUp, r.Account.Lost, r.Scenario.Name)
+		r.Account.Sent, r.Account.Refused, r.Account.Delivered, r.Account.Spilled, r.Account.Duplicated, r.Account.GivenUp, r.Account.Lost, sc.Name)
 	for i, w := range r.Wrong {
 		if i == 5 { // the report has all
 			break

@@ -35,7 +35,9 @@ func Main(m *testing.M, name string, use func(*Stage)) (code int) {
 	}
 	use(stage)
 	code = m.Run()
-	places, err := canary.Deployed(ctx, stage.AWS, stackName)
+	look, cancel := context.WithTimeout(context.Background(), time.Minute) // whatever the tests have left of ctx
+	defer cancel()
+	places, err := canary.Deployed(look, stage.AWS, stackName)
 	if err != nil {
 		fail(err)
 	}

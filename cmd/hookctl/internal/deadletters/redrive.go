@@ -78,6 +78,9 @@ func (q Queue) move(ctx context.Context, letters []Letter, r *Result) ([]string,
 	if err != nil {
 		return nil, fmt.Errorf("send to the main queue: %w", err)
 	}
+	if len(answer.Successful)+len(answer.Failed) != len(letters) {
+		return nil, errors.New("send to the main queue: the answer does not speak of all messages, so it is not SQS's; nothing was deleted")
+	}
 	var sent []Letter
 	for _, e := range answer.Successful {
 		i, err := strconv.Atoi(aws.ToString(e.Id))

@@ -2,6 +2,7 @@ package spilled
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strconv"
 	"sync"
@@ -24,54 +25,64 @@ const (
 	noticesHold = 30
 )
 
+// Settled is what [Store.Settle] came to.
+type Settled struct {
+	// Deleted is how many notices are gone.
+	Deleted int
+	// Waits tells that something is in the bucket, and so that the other notices stay.
+	Waits bool
+}
+
 // Settle deletes the notices of what was replayed, so that the age of the oldest one is
-// again how long a notification waits. It returns how many it deleted; told is called
-// with that number as it grows.
+// again how long a notification waits. told is called as their number grows.
 //
 // It begins only when nothing waits any more, and ends when something does again: so no
 // notice of what waits is received more than once. SQS leaves what was received three
 // times out of the age of the oldest message, which the alarm SpillWaiting reads.
 // https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-available-cloudwatch-metrics.html
-func (s Store) Settle(ctx context.Context, told func(int)) (int, error) {
+func (s Store) Settle(ctx context.Context, told func(deleted int)) (Settled, error) {
 	var mu sync.Mutex
-	settled := 0
-	if waits, err := s.anyWaits(ctx, contract.SpillPrefix); waits || err != nil {
-		return 0, err
+	var r Settled
+	var err error
+	if r.Waits, err = s.anyWaits(ctx, contract.SpillPrefix); r.Waits || err != nil {
+		return r, err
 	}
 	group, ctx := errgroup.WithContext(ctx)
 	for range workers {
 		group.Go(func() error {
 			for {
-				n, err := s.settleBatch(ctx)
+				received, batch, err := s.settleBatch(ctx)
 				mu.Lock()
-				settled += n
-				told(settled)
+				r.Deleted += batch.Deleted
+				r.Waits = r.Waits || batch.Waits
+				told(r.Deleted)
 				mu.Unlock()
-				if n == 0 || err != nil {
+				if received == 0 || batch.Waits || err != nil {
 					return err
 				}
 			}
 		})
 	}
-	err := group.Wait()
-	return settled, err
+	err = group.Wait()
+	return r, err
 }
 
-// settleBatch deletes up to ten notices, 0 when there are none, or when something waits
-// that may be one of theirs: a notice is younger than its object, so where the bucket
-// is empty after a notice was received, its object was replayed.
-func (s Store) settleBatch(ctx context.Context) (int, error) {
+// settleBatch deletes up to ten notices, unless something waits that may be one of
+// theirs: a notice is younger than its object, so where the bucket is empty after a
+// notice was received, its object was replayed.
+func (s Store) settleBatch(ctx context.Context) (received int, r Settled, err error) {
 	answer, err := s.Queues.ReceiveMessage(ctx, &sqs.ReceiveMessageInput{
 		QueueUrl: &s.NoticesURL, MaxNumberOfMessages: noticesBatch, WaitTimeSeconds: noticesWait, VisibilityTimeout: noticesHold,
 	})
 	if err != nil {
-		return 0, fmt.Errorf("receive notices: %w", err)
+		return 0, r, fmt.Errorf("receive notices: %w", err)
 	}
-	if len(answer.Messages) == 0 {
-		return 0, nil
+	received = len(answer.Messages)
+	if received == 0 {
+		return 0, r, nil
 	}
-	if waits, err := s.anyWaits(ctx, contract.SpillPrefix); waits || err != nil {
-		return 0, err
+	if r.Waits, err = s.anyWaits(ctx, contract.SpillPrefix); r.Waits || err != nil {
+		return received, r, err
 	}
 	in := &sqs.DeleteMessageBatchInput{QueueUrl: &s.NoticesURL}
 	for i, m := range answer.Messages {
@@ -79,12 +90,16 @@ func (s Store) settleBatch(ctx context.Context) (int, error) {
 	}
 	deleted, err := s.Queues.DeleteMessageBatch(ctx, in)
 	if err != nil {
-		return 0, fmt.Errorf("delete notices: %w", err)
+		return received, r, fmt.Errorf("delete notices: %w", err)
 	}
+	r.Deleted = len(deleted.Successful)
 	for _, f := range deleted.Failed {
 		if aws.ToString(f.Code) != "ReceiptHandleIsInvalid" { // where somebody else settles, too
-			return len(deleted.Successful), fmt.Errorf("delete a notice: %s", aws.ToString(f.Code))
+			return received, r, fmt.Errorf("delete a notice: %s", aws.ToString(f.Code))
 		}
 	}
-	return len(answer.Messages), nil
+	if len(deleted.Successful)+len(deleted.Failed) != received {
+		return received, r, errors.New("delete notices: the answer does not speak of all of them, so it is not SQS's")
+	}
+	return received, r, nil
 }

@@ -114,6 +114,9 @@ func (f *fake) DeleteMessageBatch(_ context.Context, in *sqs.DeleteMessageBatchI
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	out := &sqs.DeleteMessageBatchOutput{}
+	if f.noAnswer {
+		return out, nil
+	}
 	for _, e := range in.Entries {
 		if code := f.noticeErr; code != "" {
 			out.Failed = append(out.Failed, types.BatchResultErrorEntry{Id: e.Id, Code: &code})
@@ -259,15 +262,16 @@ func TestSettle(t *testing.T) {
 	for name, test := range map[string]struct {
 		objects  int
 		change   func(*fake)
-		settled  int
+		want     Settled
 		received int // notices that were, at most
 		err      string
 	}{
-		"all was replayed":           {0, func(*fake) {}, many, many, ""},
-		"one still waits":            {1, func(*fake) {}, 0, 0, ""},
-		"something is spilled then":  {0, func(f *fake) { f.onReceive = func() { f.objects["spill/new"] = nil } }, 0, workers * noticesBatch, ""},
-		"somebody else settles, too": {0, func(f *fake) { f.noticeErr = "ReceiptHandleIsInvalid" }, many, many, ""},
-		"SQS fails to delete one":    {0, func(f *fake) { f.noticeErr = "InternalError" }, 0, workers * noticesBatch, "InternalError"},
+		"all was replayed":           {0, func(*fake) {}, Settled{Deleted: many}, many, ""},
+		"one still waits":            {1, func(*fake) {}, Settled{Waits: true}, 0, ""},
+		"something is spilled then":  {0, func(f *fake) { f.onReceive = func() { f.objects["spill/new"] = nil } }, Settled{Waits: true}, workers * noticesBatch, ""},
+		"somebody else settles, too": {0, func(f *fake) { f.noticeErr = "ReceiptHandleIsInvalid" }, Settled{}, many, ""},
+		"SQS fails to delete one":    {0, func(f *fake) { f.noticeErr = "InternalError" }, Settled{}, workers * noticesBatch, "InternalError"},
+		"a proxy answers 200":        {0, func(f *fake) { f.noAnswer = true }, Settled{}, workers * noticesBatch, "not SQS's"},
 	} {
 		f, s := spill(t, test.objects)
 		for i := range many {
@@ -275,18 +279,15 @@ func TestSettle(t *testing.T) {
 		}
 		test.change(f)
 		last := 0
-		n, err := s.Settle(t.Context(), func(n int) { last = n })
-		if n != test.settled || last != n && test.objects == 0 {
-			t.Errorf("%s: %d settled, told %d; want %d", name, n, last, test.settled)
+		got, err := s.Settle(t.Context(), func(n int) { last = n })
+		if got != test.want || last != got.Deleted {
+			t.Errorf("%s: %+v, told %d; want %+v", name, got, last, test.want)
 		}
 		if test.err == "" && err != nil || test.err != "" && (err == nil || !strings.Contains(err.Error(), test.err)) {
 			t.Errorf("%s: %v, want %q", name, err, test.err)
 		}
-		if len(f.received) > test.received {
-			t.Errorf("%s: %d notices were received, want at most %d", name, len(f.received), test.received)
-		}
-		if test.settled == many && test.err == "" && f.noticeErr == "" && len(f.notices) != 0 {
-			t.Errorf("%s: %d notices are left", name, len(f.notices))
+		if len(f.received) > test.received || len(f.notices) != many-got.Deleted {
+			t.Errorf("%s: %d notices were received, want at most %d; %d are left", name, len(f.received), test.received, len(f.notices))
 		}
 	}
 }

@@ -11,8 +11,9 @@ func TestHighest(t *testing.T) {
 	try := func(finding string) func(Scenario) (Result, error) {
 		return func(sc Scenario) (Result, error) {
 			r := Result{Scenario: sc}
+			r.Account.Attempts, r.Function.Throttled = 1000, 10 // a hiccup
 			if sc.Rate > holds {
-				r.Function.Throttled, r.Unanswered = 1, 3
+				r.Function.Throttled, r.Unanswered = 11, 3
 				r.Wrong = []string{r.unanswered()}
 			}
 			if finding != "" {

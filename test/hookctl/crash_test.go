@@ -66,6 +66,22 @@ func between(t *testing.T, hold string) (address string, held chan string) {
 	return server.URL, held
 }
 
+// killAt runs hookctl until it asks for that action, and kills it there (kill -9).
+func killAt(t *testing.T, action string, args ...string) {
+	t.Helper()
+	address, held := between(t, action)
+	cmd := exec.CommandContext(t.Context(), stage.Program, args...)
+	cmd.Env = append(os.Environ(), "AWS_ENDPOINT_URL="+address, "AWS_ENDPOINT_URL_S3="+address)
+	must(t, cmd.Start())
+	select {
+	case <-held:
+	case <-time.After(30 * time.Second):
+		t.Fatalf("no %s within 30 s", action)
+	}
+	must(t, cmd.Process.Kill())
+	_ = cmd.Wait() // killed
+}
+
 // TestRedriveKilled kills hookctl (kill -9) where it hurts most: when the queue has the
 // messages and the dead-letter queue has them still, and before the queue has them.
 func TestRedriveKilled(t *testing.T) {
@@ -80,17 +96,7 @@ func TestRedriveKilled(t *testing.T) {
 				names = append(names, "message_created")
 			}
 			dead(t, names...)
-			address, held := between(t, test.at)
-			cmd := exec.CommandContext(t.Context(), stage.Program, "dlq", "redrive", "--stage", "local", "--one-by-one")
-			cmd.Env = append(os.Environ(), "AWS_ENDPOINT_URL="+address, "AWS_ENDPOINT_URL_S3="+address)
-			must(t, cmd.Start())
-			select {
-			case <-held:
-			case <-time.After(30 * time.Second):
-				t.Fatalf("no %s within 30 s", test.at)
-			}
-			must(t, cmd.Process.Kill())
-			_ = cmd.Wait() // killed
+			killAt(t, test.at, "dlq", "redrive", "--stage", "local", "--one-by-one")
 			untilVisible(t, n)
 
 			hookctl(t, 0, "dlq", "redrive", "--stage", "local", "--one-by-one")
@@ -124,17 +130,7 @@ func TestReplayKilled(t *testing.T) {
 		t.Run(test.at, func(t *testing.T) {
 			must(t, stage.Empty(t.Context()))
 			spill(t, n)
-			address, held := between(t, test.at)
-			cmd := exec.CommandContext(t.Context(), stage.Program, "spill", "replay", "--stage", "local")
-			cmd.Env = append(os.Environ(), "AWS_ENDPOINT_URL="+address, "AWS_ENDPOINT_URL_S3="+address)
-			must(t, cmd.Start())
-			select {
-			case <-held:
-			case <-time.After(30 * time.Second):
-				t.Fatalf("no %s within 30 s", test.at)
-			}
-			must(t, cmd.Process.Kill())
-			_ = cmd.Wait() // killed
+			killAt(t, test.at, "spill", "replay", "--stage", "local")
 
 			hookctl(t, 0, "spill", "replay", "--stage", "local")
 			messages, err := stage.Drain(t.Context(), stage.Queue())

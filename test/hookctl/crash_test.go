@@ -82,6 +82,24 @@ func killAt(t *testing.T, action string, args ...string) {
 	_ = cmd.Wait() // killed
 }
 
+// duplicates empties the queue and returns how many messages it had beyond one for each
+// of n notifications, whose ids are of that form. None may be missing.
+func duplicates(t *testing.T, n int, form string) int {
+	t.Helper()
+	messages, err := stage.Drain(t.Context(), stage.Queue())
+	must(t, err)
+	ids := map[string]int{}
+	for _, m := range messages {
+		ids[aws.ToString(m.MessageAttributes[notification.AttrNotificationID].StringValue)]++
+	}
+	for i := range n {
+		if id := fmt.Sprintf(form, i); ids[id] == 0 {
+			t.Errorf("%s is lost", id)
+		}
+	}
+	return len(messages) - n
+}
+
 // TestRedriveKilled kills hookctl (kill -9) where it hurts most: when the queue has the
 // messages and the dead-letter queue has them still, and before the queue has them.
 func TestRedriveKilled(t *testing.T) {
@@ -100,18 +118,7 @@ func TestRedriveKilled(t *testing.T) {
 			untilVisible(t, n)
 
 			hookctl(t, 0, "dlq", "redrive", "--stage", "local", "--one-by-one")
-			messages, err := stage.Drain(t.Context(), stage.Queue())
-			must(t, err)
-			ids := map[string]int{}
-			for _, m := range messages {
-				ids[aws.ToString(m.MessageAttributes[notification.AttrNotificationID].StringValue)]++
-			}
-			for i := range n {
-				if id := fmt.Sprintf("message_created-%06d", i); ids[id] == 0 {
-					t.Errorf("%s is lost", id)
-				}
-			}
-			if got := len(messages) - n; got != test.duplicates {
+			if got := duplicates(t, n, "message_created-%06d"); got != test.duplicates {
 				t.Errorf("%d duplicates, want %d, those of one batch", got, test.duplicates)
 			}
 			counts(t, 0, 0)
@@ -133,18 +140,7 @@ func TestReplayKilled(t *testing.T) {
 			killAt(t, test.at, "spill", "replay", "--stage", "local")
 
 			hookctl(t, 0, "spill", "replay", "--stage", "local")
-			messages, err := stage.Drain(t.Context(), stage.Queue())
-			must(t, err)
-			ids := map[string]int{}
-			for _, m := range messages {
-				ids[aws.ToString(m.MessageAttributes[notification.AttrNotificationID].StringValue)]++
-			}
-			for i := range n {
-				if id := fmt.Sprintf("spilled-%02d", i); ids[id] == 0 {
-					t.Errorf("%s is lost", id)
-				}
-			}
-			if got := len(messages) - n; got < test.fewest || got > test.duplicates {
+			if got := duplicates(t, n, "spilled-%02d"); got < test.fewest || got > test.duplicates {
 				t.Errorf("%d duplicates, want %d to %d, one for each that was under way", got, test.fewest, test.duplicates)
 			}
 			if _, stderr := hookctl(t, 0, "spill", "ls", "--stage", "local"); !strings.Contains(stderr, "Nothing was spilled") {

@@ -79,7 +79,7 @@ func (q Queue) move(ctx context.Context, letters []Letter, r *Result) ([]string,
 		return nil, fmt.Errorf("send to the main queue: %w", err)
 	}
 	if len(answer.Successful)+len(answer.Failed) != len(letters) {
-		return nil, errors.New("send to the main queue: the answer does not speak of all messages, so it is not SQS's; nothing was deleted")
+		return nil, errors.New("send to the main queue: the answer does not speak of all messages, so it is not SQS's (is AWS_ENDPOINT_URL right, or a proxy between?); nothing was deleted")
 	}
 	var sent []Letter
 	for _, e := range answer.Successful {

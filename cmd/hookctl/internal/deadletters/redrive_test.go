@@ -28,6 +28,7 @@ type fake struct {
 
 	refuseSend   string // the id of a notification that the main queue does not take
 	sendErr      error
+	noAnswer     bool // a 200 of somebody else
 	badHandles   bool // every delete answers ReceiptHandleIsInvalid
 	onSend       func()
 	tasks        []types.ListMessageMoveTasksResultEntry // one per look
@@ -81,6 +82,9 @@ func (f *fake) SendMessageBatch(_ context.Context, in *sqs.SendMessageBatchInput
 		f.onSend()
 	}
 	out := &sqs.SendMessageBatchOutput{}
+	if f.noAnswer {
+		return out, nil
+	}
 	for _, e := range in.Entries {
 		if aws.ToString(e.MessageAttributes[notification.AttrNotificationID].StringValue) == f.refuseSend {
 			out.Failed = append(out.Failed, types.BatchResultErrorEntry{Id: e.Id, Code: aws.String("InternalError"), Message: aws.String("later")})
@@ -180,6 +184,11 @@ func TestWhatIsNotSentStays(t *testing.T) {
 	f.sendErr = errors.New("down")
 	if r, err = redrive(f, Order{}); err == nil || r.Moved != 0 || len(f.visible) != 3 {
 		t.Errorf("%+v, %v, %d visible", r, err, len(f.visible))
+	}
+	f = newFake(3)
+	f.noAnswer = true
+	if r, err = redrive(f, Order{}); err == nil || r.Moved != 0 || len(f.visible) != 3 {
+		t.Errorf("a proxy's 200: %+v, %v, %d visible", r, err, len(f.visible))
 	}
 }
 

@@ -37,7 +37,7 @@ type bucket struct {
 }
 
 func (b bucket) ListObjectsV2(context.Context, *s3.ListObjectsV2Input, ...func(*s3.Options)) (*s3.ListObjectsV2Output, error) {
-	out := &s3.ListObjectsV2Output{}
+	out := &s3.ListObjectsV2Output{Name: aws.String("bucket")}
 	for i := range b.objects {
 		at := time.Date(2026, 1, 5, 10+i, 0, 0, 0, time.UTC)
 		out.Contents = append(out.Contents, s3types.Object{Key: aws.String("spill/" + at.Format("2006/01/02/15/") + "x.json.gz"), LastModified: &at})

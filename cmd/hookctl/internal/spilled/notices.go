@@ -99,7 +99,7 @@ func (s Store) settleBatch(ctx context.Context) (received int, r Settled, err er
 		}
 	}
 	if len(deleted.Successful)+len(deleted.Failed) != received {
-		return received, r, errors.New("delete notices: the answer does not speak of all of them, so it is not SQS's")
+		return received, r, errors.New("delete notices: the answer does not speak of all of them, so it is not SQS's (is AWS_ENDPOINT_URL right, or a proxy between?)")
 	}
 	return received, r, nil
 }

@@ -79,6 +79,9 @@ func (s Store) List(ctx context.Context, visit func(Object) bool) error {
 		if err != nil {
 			return fmt.Errorf("list what was spilled: %w", err)
 		}
+		if err := names(page); err != nil {
+			return err
+		}
 		for _, o := range page.Contents {
 			key := aws.ToString(o.Key)
 			name := strings.TrimSuffix(key[strings.LastIndex(key, "/")+1:], ".json.gz")
@@ -220,7 +223,19 @@ func (s Store) anyWaits(ctx context.Context, prefix string) (bool, error) {
 	if err != nil {
 		return false, fmt.Errorf("look into the bucket: %w", err)
 	}
+	if err := names(page); err != nil {
+		return false, err
+	}
 	return len(page.Contents) > 0, nil
+}
+
+// names tells S3's list from the 200 of something else, in which nothing waits: it
+// names the bucket.
+func names(page *s3.ListObjectsV2Output) error {
+	if aws.ToString(page.Name) == "" {
+		return errors.New("list the bucket: the answer does not name it, so it is not S3's (is AWS_ENDPOINT_URL right, or a proxy between?)")
+	}
+	return nil
 }
 
 func message(url string, w notification.Wire) *sqs.SendMessageInput {

@@ -30,7 +30,8 @@ type fake struct {
 	notices   map[string]bool // by receipt handle
 	received  map[string]int
 	sendErr   error
-	noAnswer  bool   // a 200 of somebody else
+	noAnswer  bool   // a 200 of somebody else, in SQS's place
+	noList    bool   // the same in S3's
 	refuse    string // the body that is refused
 	deleteErr error
 	noticeErr string
@@ -42,7 +43,10 @@ type fake struct {
 func (f *fake) ListObjectsV2(_ context.Context, in *s3.ListObjectsV2Input, _ ...func(*s3.Options)) (*s3.ListObjectsV2Output, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	out := &s3.ListObjectsV2Output{}
+	out := &s3.ListObjectsV2Output{Name: in.Bucket}
+	if f.noList {
+		return &s3.ListObjectsV2Output{}, nil
+	}
 	for key, object := range f.objects {
 		if strings.HasPrefix(key, *in.Prefix) {
 			out.Contents = append(out.Contents, s3types.Object{Key: aws.String(key), Size: aws.Int64(int64(len(object))), LastModified: aws.Time(time.Now())})
@@ -177,6 +181,7 @@ func TestNothingIsLost(t *testing.T) {
 	}{
 		{"the queue fails", func(f *fake) { f.sendErr = down }},
 		{"a proxy answers in the queue's place", func(f *fake) { f.noAnswer = true }},
+		{"a proxy answers in the bucket's place", func(f *fake) { f.noList = true }},
 		{"access is denied", func(f *fake) { f.getErr = &smithy.GenericAPIError{Code: "AccessDenied"} }},
 		{"deleting fails", func(f *fake) { f.deleteErr = down }},
 		{"the queue refuses the contents", func(f *fake) { f.sendErr = &types.InvalidMessageContents{} }},
@@ -271,6 +276,7 @@ func TestSettle(t *testing.T) {
 		"something is spilled then":  {0, func(f *fake) { f.onReceive = func() { f.objects["spill/new"] = nil } }, Settled{Waits: true}, workers * noticesBatch, ""},
 		"somebody else settles, too": {0, func(f *fake) { f.noticeErr = "ReceiptHandleIsInvalid" }, Settled{}, many, ""},
 		"SQS fails to delete one":    {0, func(f *fake) { f.noticeErr = "InternalError" }, Settled{}, workers * noticesBatch, "InternalError"},
+		"a proxy answers for S3":     {0, func(f *fake) { f.noList = true }, Settled{}, 0, "not S3's"},
 		"a proxy answers 200":        {0, func(f *fake) { f.noAnswer = true }, Settled{}, workers * noticesBatch, "not SQS's"},
 	} {
 		f, s := spill(t, test.objects)

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
+	"golang.org/x/sync/semaphore"
 
 	"github.com/onepagecrm/nylas-webhooks/internal/sdkhttp"
 	"github.com/onepagecrm/nylas-webhooks/notification"
@@ -42,8 +43,11 @@ type Config struct {
 	Bucket string
 	// HandlerTimeout is how long one call of the handler may take. Default 30 s.
 	HandlerTimeout time.Duration
-	// Concurrency is how many handlers run at once. Default 10, what one receive
-	// can bring.
+	// MaxReceives is the queue's maxReceiveCount, for [Delivery].Last. Default 5, as in
+	// the stack.
+	MaxReceives int
+	// Concurrency is how many handlers run at once, at most: a system that refuses
+	// gets fewer. Default 10, what one receive can bring.
 	Concurrency int
 	// Logger gets one line for everything that happened, never a body. Default
 	// [slog.Default].
@@ -72,12 +76,13 @@ type Config struct {
 	// system that asks for no time of its own; it doubles with each, with jitter.
 	// Default 1 s and 60 s.
 	PauseMin, PauseMax time.Duration
-	// StopTimeout is how long handlers may go on after the stop. Default 20 s: with
-	// the 5 s to end what has to be aborted, it fits into the 30 s that Kubernetes
-	// and ECS give a process.
+	// StopTimeout is how long the whole stop may take. Handlers may go on for four
+	// fifths of it, then their contexts end. Default 25 s, which fits into the 30 s that
+	// Kubernetes and ECS give a process.
 	StopTimeout time.Duration
 
-	grace time.Duration // what a handler gets to return after its context ended
+	grace   time.Duration       // what a handler gets to return after its context ended
+	decoded *semaphore.Weighted // bounds the bodies in memory; nil: unbounded
 }
 
 // sqsAPI is what the consumer needs of *sqs.Client. Its IAM actions are
@@ -109,10 +114,14 @@ func (c Config) withDefaults() Config {
 	setDefault(&c.RetryMax, max(c.RetryMin, 15*time.Minute))
 	setDefault(&c.PauseMin, time.Second)
 	setDefault(&c.PauseMax, max(c.PauseMin, 60*time.Second))
-	setDefault(&c.StopTimeout, 20*time.Second)
+	setDefault(&c.StopTimeout, 25*time.Second)
+	setDefault(&c.MaxReceives, 5)
 	setDefault(&c.grace, 5*time.Second)
-	if c.Store == nil {
+	switch c.Store.(type) {
+	case nil:
 		c.Store = noStore{}
+	default:
+		c.Store = guarded{c.Store}
 	}
 	if c.Logger == nil {
 		c.Logger = slog.Default()

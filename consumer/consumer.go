@@ -7,34 +7,37 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"golang.org/x/sync/semaphore"
 )
 
 // Consumer reads one queue. Make it with [New].
 type Consumer struct {
-	config  Config
-	breaker *breaker
-	// room bounds what is received and not finished; slots, how many handlers run.
-	// Room is a little larger, for the messages that wait out an outage while probes
-	// bring new ones.
-	room, slots semaphore
-	inflight    inflight
-	deletes     chan *message
-	workers     sync.WaitGroup
+	config   Config
+	gate     *gate
+	inflight inflight
+	deletes  chan *message
+	wire     *semaphore.Weighted // bytes of messages as they came
+	hiding   *semaphore.Weighted // requests that hide one message
 
-	started atomic.Bool
-	polled  atomic.Int64 // Unix nanoseconds of the last receive that SQS answered
-	running atomic.Int32
-	stuck   atomic.Int32
+	workers, polls sync.WaitGroup
 
-	// The three contexts of a run, each longer than the one before.
+	started     atomic.Bool
+	polled      atomic.Int64 // Unix nanoseconds of the last receive that SQS answered
+	failedPolls atomic.Int32 // in a row
+	running     atomic.Int32
+	stuck       atomic.Int32
+
+	// The contexts of a run, each longer than the one before.
 	stopping context.Context // done when nothing more may begin
 	handlers context.Context // every handler's parent: done when they must return
-	lasting  context.Context // never done: what is left to tell SQS
+	patience context.Context // done when one that has not returned is given up
+	lasting  context.Context // done when the stop's time is over: nothing is told any more
 	fail     context.CancelCauseFunc
 }
 
-// spareRoom is how many messages more than handlers are held in an outage.
-const spareRoom = 10
+// mostHides bounds the requests side by side that hide one message, at a stop for one.
+const mostHides = 32
 
 // New checks the configuration and returns a Consumer that has done nothing yet.
 // The error names everything that is wrong.
@@ -43,12 +46,13 @@ func New(config Config) (*Consumer, error) {
 	if problems := append(c.problems(), c.queueProblems()...); len(problems) > 0 {
 		return nil, fmt.Errorf("consumer configuration: %w", errors.Join(problems...))
 	}
+	c.decoded = semaphore.NewWeighted(maxDecodedBytes)
 	return &Consumer{
 		config:   c,
-		breaker:  newBreaker(c.PauseMin, c.PauseMax),
-		room:     make(semaphore, c.Concurrency+spareRoom),
-		slots:    make(semaphore, c.Concurrency),
+		gate:     newGate(c),
 		inflight: inflight{messages: map[*message]struct{}{}},
+		wire:     semaphore.NewWeighted(maxWireBytes),
+		hiding:   semaphore.NewWeighted(mostHides),
 		// Handlers do not wait for the deletion of what they finished, until it is
 		// a whole round behind.
 		deletes: make(chan *message, c.Concurrency),
@@ -65,39 +69,56 @@ func (c *Consumer) Run(ctx context.Context) error {
 	if c.started.Swap(true) {
 		return errors.New("consumer was run before; make a new one")
 	}
-	var abort context.CancelFunc
-	c.lasting = context.WithoutCancel(ctx)
-	c.handlers, abort = context.WithCancel(c.lasting)
+	var abort, abandon, end context.CancelFunc
+	c.lasting, end = context.WithCancel(context.WithoutCancel(ctx))
+	defer end()
+	c.patience, abandon = context.WithCancel(c.lasting)
+	defer abandon()
+	c.handlers, abort = context.WithCancel(c.patience)
 	defer abort()
 	c.stopping, c.fail = context.WithCancelCause(ctx)
 	defer c.fail(nil)
+	defer context.AfterFunc(c.stopping, func() {
+		time.AfterFunc(c.config.StopTimeout*4/5, abort)
+		time.AfterFunc(c.config.StopTimeout*9/10, abandon)
+		time.AfterFunc(c.config.StopTimeout, end)
+	})()
 
-	beating, endHeartbeat := context.WithCancel(c.lasting)
-	var background sync.WaitGroup
-	background.Go(func() { c.heartbeat(beating) })
-	background.Go(func() { c.deleteAll(); endHeartbeat() })
-
-	c.receiveAll()
-
-	finished := make(chan struct{})
-	go func() { c.workers.Wait(); close(finished) }()
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		beating, endHeartbeat := context.WithCancel(c.lasting)
+		defer endHeartbeat()
+		var background sync.WaitGroup
+		background.Go(func() { c.heartbeat(beating) })
+		background.Go(func() { c.deleteAll(); endHeartbeat() })
+		c.receiveAll()
+		c.workers.Wait()
+		close(c.deletes)
+		background.Wait()
+	}()
 	select {
-	case <-finished:
-	case <-time.After(c.config.StopTimeout):
-		abort()
-		<-finished // within config.grace
+	case <-ended:
+	case <-c.lasting.Done():
+		pause(context.WithoutCancel(ctx), lastMoment)
 	}
-	close(c.deletes)
-	background.Wait()
 
 	if ctx.Err() == nil {
 		return context.Cause(c.stopping) // it was not asked to stop
+	}
+	select {
+	case <-ended:
+	default:
+		return fmt.Errorf("%w: a store or client does not return", ErrUnfinished)
 	}
 	if n := c.stuck.Load(); n > 0 {
 		return fmt.Errorf("%w: %d did not", ErrUnfinished, n)
 	}
 	return nil
 }
+
+// lastMoment is what calls get to return whose context has ended.
+const lastMoment = 100 * time.Millisecond
 
 // Status is what a health check wants to know of a running consumer.
 type Status struct {
@@ -107,6 +128,11 @@ type Status struct {
 	Polled time.Time
 	// Paused tells that the system behind the handler is unavailable.
 	Paused bool
+	// PausedGrants is how many grants fail while others do not: a mailbox, or its shard.
+	PausedGrants int
+	// Held is how many messages failed, or belong to a paused grant, and wait here for
+	// another attempt; Suspected, how many of those others begin to outrun.
+	Held, Suspected int
 	// InFlight is how many messages are received and not finished; Running, how many
 	// handlers are at work; Stuck, how many of those ignore that their context ended.
 	InFlight, Running, Stuck int
@@ -115,36 +141,13 @@ type Status struct {
 // Status may be called at any time, from any goroutine.
 func (c *Consumer) Status() Status {
 	s := Status{
-		Paused:   c.breaker.paused(),
 		InFlight: c.inflight.count(),
 		Running:  int(c.running.Load()),
 		Stuck:    int(c.stuck.Load()),
 	}
+	s.Paused, s.Held, s.Suspected, s.PausedGrants = c.gate.status()
 	if nanoseconds := c.polled.Load(); nanoseconds > 0 {
 		s.Polled = time.Unix(0, nanoseconds)
 	}
 	return s
 }
-
-// semaphore is a counting semaphore: a send takes, a receive gives back.
-type semaphore chan struct{}
-
-func (s semaphore) take(ctx context.Context) error {
-	select {
-	case s <- struct{}{}:
-		return nil
-	case <-ctx.Done():
-		return context.Cause(ctx)
-	}
-}
-
-func (s semaphore) tryTake() bool {
-	select {
-	case s <- struct{}{}:
-		return true
-	default:
-		return false
-	}
-}
-
-func (s semaphore) give() { <-s }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"strconv"
+	"sync"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -21,13 +22,24 @@ const (
 	// Store.
 	deleteTries = 3
 	deleteRetry = 500 * time.Millisecond
-	// codeInvalidHandle: the message was received again since, or is deleted.
-	codeInvalidHandle = "ReceiptHandleIsInvalid"
+	// mostDeletes bounds the deletions side by side: 160 messages a second where one
+	// takes a second.
+	mostDeletes = 16
 )
+
+// delete hands a finished message over to be deleted.
+func (c *Consumer) delete(m *message) {
+	m.setFinished()
+	c.gate.finished(1)
+	c.deletes <- m
+}
 
 // deleteAll deletes what is finished, in tens where so many finish within the linger,
 // until the channel is closed.
 func (c *Consumer) deleteAll() {
+	slots := make(chan struct{}, mostDeletes)
+	var deleting sync.WaitGroup
+	defer deleting.Wait()
 	for m := range c.deletes {
 		batch := append(make([]*message, 0, batchSize), m)
 		linger := time.After(deleteLinger)
@@ -41,11 +53,15 @@ func (c *Consumer) deleteAll() {
 				full = true
 			}
 		}
-		c.deleteBatch(batch)
-		for _, m := range batch {
-			c.inflight.remove(m)
-			c.room.give()
-		}
+		slots <- struct{}{}
+		deleting.Go(func() {
+			c.deleteBatch(batch)
+			for _, m := range batch {
+				c.drop(m)
+			}
+			c.gate.finished(-len(batch))
+			<-slots
+		})
 	}
 }
 
@@ -53,7 +69,7 @@ func (c *Consumer) deleteBatch(batch []*message) {
 	var problems map[*message]error
 	for try := range deleteTries {
 		if try > 0 {
-			time.Sleep(jitter(doubled(deleteRetry, time.Minute, try-1)))
+			pause(c.lasting, jitter(doubled(deleteRetry, time.Minute, try-1)))
 		}
 		problems = c.deleteOnce(batch)
 		batch = batch[:0:0]
@@ -99,22 +115,11 @@ func (c *Consumer) deleteOnce(batch []*message) map[*message]error {
 	}
 	for m, failed := range failures(batch, out.Failed) {
 		code, text := aws.ToString(failed.Code), aws.ToString(failed.Message)
-		if failed.SenderFault || code == codeInvalidHandle {
+		if failed.SenderFault || stale(code, text) {
 			problems[m] = &finalError{code, text}
 			continue
 		}
 		problems[m] = fmt.Errorf("%s: %s", code, text)
 	}
 	return problems
-}
-
-// failures assigns a batch's failed entries, whose ids are indexes, to the messages.
-func failures(batch []*message, failed []types.BatchResultErrorEntry) map[*message]types.BatchResultErrorEntry {
-	byMessage := make(map[*message]types.BatchResultErrorEntry, len(failed))
-	for _, f := range failed {
-		if i, err := strconv.Atoi(aws.ToString(f.Id)); err == nil && i >= 0 && i < len(batch) {
-			byMessage[batch[i]] = f
-		}
-	}
-	return byMessage
 }

@@ -18,10 +18,16 @@ var (
 	ErrUnfinished = errors.New("stopped before every handler returned")
 )
 
-// Unavailable says that the system behind the handler is down, and not the message
-// to blame: receiving pauses, at least for retryAfter (0: the consumer decides; more
-// than an hour counts as an hour), and the message is tried again when one attempt
-// gets through.
+// Unavailable says that the system behind the handler did not take the message, and
+// that this may be the system's fault.
+//
+// With a retryAfter (429, or a Retry-After header; more than an hour counts as an hour)
+// the system is busy and asks for a pause. That is never the message's fault. Nothing is
+// tried before the pause is over.
+//
+// With 0 the consumer decides by what others meet. Where they fail as well, the system,
+// or the part of it behind this grant, is unwell, and the message is forgiven: it waits
+// here. Where others get through and this one does not, again and again, it fails.
 func Unavailable(err error, retryAfter time.Duration) error {
 	return &unavailableError{err, min(retryAfter, maxRetryAfter)}
 }
@@ -48,13 +54,16 @@ type rejectedError struct{ err error }
 func (e *rejectedError) Error() string { return fmt.Sprintf("rejected: %v", e.err) }
 func (e *rejectedError) Unwrap() error { return e.err }
 
-// panicError is a handler's panic. The stack is logged beside it.
+// panicError is a panic of the handler, a store or Secrets. The stack is logged beside it.
 type panicError struct {
 	value any
 	stack []byte
 }
 
-func (e *panicError) Error() string { return fmt.Sprintf("handler panicked: %v", e.value) }
+func (e *panicError) Error() string { return fmt.Sprintf("panicked: %v", e.value) }
+
+// errGoexit: the handler ended its goroutine.
+var errGoexit = errors.New("handler called runtime.Goexit")
 
 // stuckError: the handler has not returned although its context ended a while ago.
 type stuckError struct {

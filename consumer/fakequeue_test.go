@@ -222,7 +222,7 @@ func (q *fakeQueue) entry(action, handle string, f func(*queued)) (partial, erro
 	}
 	m := q.received[handle]
 	if m == nil {
-		return partial{code: codeInvalidHandle, senderFault: true}, nil
+		return partial{code: "ReceiptHandleIsInvalid", senderFault: true}, nil
 	}
 	f(m)
 	return partial{}, nil

@@ -27,18 +27,26 @@ const (
 
 // handle takes one message the whole way but for the queue, and says how it ended:
 // Handled, Duplicate, SmokeTest, Unreadable, Unverified, Rejected, Failed, Held,
-// Stuck or busy.
-func (c Config) handle(ctx context.Context, m *message) Event {
-	e := Event{MessageID: m.id, Receives: m.receives}
+// Stuck or busy. A handler that has not returned when patience ends is given up, and
+// nothing is written to the store once lasting has ended.
+func (c Config) handle(ctx, patience, lasting context.Context, m *message) Event {
+	e := Event{MessageID: m.id, Receives: m.receives, GrantID: m.grant}
+	room, err := c.makeRoom(ctx, m)
+	if err != nil {
+		e.Kind, e.Err = Held, err // it stops
+		return e
+	}
+	defer room.free()
 	n, err := c.decode(ctx, m)
 	if err != nil {
 		e.Kind, e.Err = Unreadable, fmt.Errorf("decode message: %w", err)
 		if errors.Is(err, errFetch) {
-			e.Kind = Failed
+			e.Kind = Held
 		}
 		return e
 	}
-	e.NotificationID, e.Type = n.ID, n.Type
+	room.shrink(int64(len(n.Body)))
+	e.NotificationID, e.Type, e.ReceivedAt = n.ID, n.Type, n.ReceivedAt
 	if err := c.verify(ctx, n); err != nil {
 		e.Kind, e.Err = Unverified, fmt.Errorf("verify signature: %w", err)
 		if isUnavailable(err) {
@@ -71,7 +79,7 @@ func (c Config) handle(ctx context.Context, m *message) Event {
 	m.setAttempt(a)
 	defer m.setAttempt(nil)
 	start := time.Now()
-	err = c.call(handlerCtx, n)
+	err = c.call(handlerCtx, patience, m, n)
 	e.Duration, e.Err = time.Since(start), err
 
 	var rejected *rejectedError
@@ -79,7 +87,7 @@ func (c Config) handle(ctx context.Context, m *message) Event {
 	switch {
 	case err == nil:
 		e.Kind = Handled
-		c.record(ctx, e, a)
+		c.record(lasting, e, a)
 		return e
 	case errors.As(err, &stuck):
 		e.Kind = Stuck
@@ -91,7 +99,7 @@ func (c Config) handle(ctx context.Context, m *message) Event {
 	default:
 		e.Kind = Failed
 	}
-	c.release(ctx, e, a)
+	c.release(lasting, e, a)
 	return e
 }
 
@@ -100,7 +108,7 @@ func (c Config) verify(ctx context.Context, n notification.Notification) error {
 	if c.Secrets == nil {
 		return nil
 	}
-	secrets, err := c.Secrets(ctx)
+	secrets, err := c.readSecrets(ctx)
 	if err != nil {
 		return Unavailable(fmt.Errorf("read secrets: %w", err), 0)
 	}
@@ -111,21 +119,35 @@ func (c Config) verify(ctx context.Context, n notification.Notification) error {
 	return err
 }
 
+func (c Config) readSecrets(ctx context.Context) (secrets []string, err error) {
+	defer recovered("Secrets", &err)
+	return c.Secrets(ctx)
+}
+
 // call calls the handler and returns when it does, or when it has not by a while
 // after its context ended.
-func (c Config) call(ctx context.Context, n notification.Notification) error {
+func (c Config) call(ctx, patience context.Context, m *message, n notification.Notification) error {
 	ctx, cancel := context.WithTimeout(ctx, c.HandlerTimeout)
 	defer cancel()
+	if !m.hideUntil.IsZero() { // what was held for hours cannot stay hidden for a whole timeout more
+		ctx, cancel = context.WithDeadline(ctx, m.hideUntil)
+		defer cancel()
+	}
+	ctx = context.WithValue(ctx, deliveryKey{}, Delivery{
+		MessageID: m.id, Receives: m.receives, Last: m.receives >= c.MaxReceives, FirstSent: m.sent,
+	})
 	start := time.Now()
 	returned := make(chan error, 1)
-	go func() { returned <- c.protected(ctx, n) }()
+	go c.protected(ctx, n, returned)
 	var err error
 	select {
 	case err = <-returned:
 	case <-ctx.Done():
+		grace, cancel := context.WithTimeout(patience, c.grace)
+		defer cancel()
 		select {
 		case err = <-returned:
-		case <-time.After(c.grace):
+		case <-grace.Done():
 			return &stuckError{time.Since(start), returned}
 		}
 	}
@@ -139,25 +161,28 @@ func (c Config) call(ctx context.Context, n notification.Notification) error {
 	return err
 }
 
-// protected makes an error of a panic.
-func (c Config) protected(ctx context.Context, n notification.Notification) (err error) {
+// protected calls the handler in a goroutine of its own, and makes an error of a panic
+// and of runtime.Goexit, which a test's FailNow calls.
+func (c Config) protected(ctx context.Context, n notification.Notification, returned chan<- error) {
+	err := errGoexit
 	defer func() {
 		if value := recover(); value != nil {
-			err = &panicError{value, debug.Stack()}
+			err = fmt.Errorf("handler %w", &panicError{value, debug.Stack()})
 		}
+		returned <- err
 	}()
-	return c.Handler(ctx, n)
+	err = c.Handler(ctx, n)
 }
 
 // record writes down that the notification was handled. That it cannot is no reason
 // to handle it again.
-func (c Config) record(ctx context.Context, e Event, a *attempt) {
+func (c Config) record(lasting context.Context, e Event, a *attempt) {
 	var err error
 	for try := range recordTries {
 		if try > 0 {
-			time.Sleep(jitter(time.Second))
+			pause(lasting, jitter(time.Second))
 		}
-		if err = c.store(ctx, a, c.Store.Complete); err == nil {
+		if err = c.store(lasting, a, c.Store.Complete); err == nil {
 			return
 		}
 		if errors.Is(err, ErrLeaseLost) {
@@ -168,15 +193,15 @@ func (c Config) record(ctx context.Context, e Event, a *attempt) {
 }
 
 // release ends the lease early. If that fails, it ends by itself.
-func (c Config) release(ctx context.Context, e Event, a *attempt) {
-	if err := c.store(ctx, a, c.Store.Release); err != nil {
+func (c Config) release(lasting context.Context, e Event, a *attempt) {
+	if err := c.store(lasting, a, c.Store.Release); err != nil {
 		c.emit(storeEvent(e, fmt.Errorf("release lease: %w", err)))
 	}
 }
 
 // store makes one change of the lease, also when the handler's context has ended.
-func (c Config) store(ctx context.Context, a *attempt, change func(context.Context, string, string) error) error {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), recordTimeout)
+func (c Config) store(lasting context.Context, a *attempt, change func(context.Context, string, string) error) error {
+	ctx, cancel := context.WithTimeout(lasting, recordTimeout)
 	defer cancel()
 	return change(ctx, a.key, a.owner)
 }
@@ -209,4 +234,13 @@ func receives(attributes map[string]string) int {
 		return 1
 	}
 	return max(n, 1)
+}
+
+// sent reads when the message was first sent; zero where SQS does not say.
+func sent(attributes map[string]string) time.Time {
+	milliseconds, err := strconv.ParseInt(attributes[string(types.MessageSystemAttributeNameSentTimestamp)], 10, 64)
+	if err != nil {
+		return time.Time{}
+	}
+	return time.UnixMilli(milliseconds)
 }

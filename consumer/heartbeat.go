@@ -12,6 +12,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
 	"github.com/aws/aws-sdk-go-v2/service/sqs/types"
+	"golang.org/x/sync/errgroup"
 )
 
 // inflight is every message that was received and is not finished.
@@ -81,13 +82,27 @@ func (c *Consumer) beat(ctx context.Context) {
 		}
 		m.mu.Unlock()
 	}
+	var extending, leasing errgroup.Group // for the bound; no error ends the others
+	extending.SetLimit(mostExtends)
 	for batch := range slices.Chunk(due, batchSize) {
-		c.extend(ctx, batch)
+		extending.Go(func() error { c.extend(ctx, batch); return nil })
 	}
+	_ = extending.Wait()
+	leasing.SetLimit(mostLeases)
 	for _, m := range all {
-		c.extendLease(ctx, m)
+		leasing.Go(func() error { c.extendLease(ctx, m); return nil })
 	}
+	_ = leasing.Wait()
 }
+
+const (
+	// mostExtends bounds the requests side by side of one beat: 5,000 messages take 0.5 s
+	// where one takes 10 ms.
+	mostExtends = 10
+	// mostLeases bounds the writes to the store side by side: 1,000 leases take 0.3 s
+	// where one takes 20 ms.
+	mostLeases = 64
+)
 
 // extend hides the messages for Visibility from now.
 func (c *Consumer) extend(ctx context.Context, batch []*message) {
@@ -112,9 +127,10 @@ func (c *Consumer) extend(ctx context.Context, batch []*message) {
 		if !ok {
 			m.hiddenUntil = until
 		}
-		m.lost = aws.ToString(f.Code) == codeInvalidHandle
+		gone := ok && stale(aws.ToString(f.Code), aws.ToString(f.Message))
+		m.lost = gone && !m.finished // a finished one is gone because it was just deleted
 		m.mu.Unlock()
-		if ok {
+		if ok && (!gone || m.isLost()) {
 			c.config.emit(queueEvent(m, fmt.Errorf("extend visibility: %s: %s", aws.ToString(f.Code), aws.ToString(f.Message))))
 		}
 	}

@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"github.com/aws/aws-lambda-go/events"
+
+	"github.com/onepagecrm/nylas-webhooks/notification"
 )
 
 // lambdaMargin is how long before the function's deadline handlers must end, so that
@@ -48,18 +50,19 @@ func (c Config) invoke(ctx context.Context, batch events.SQSEvent) events.SQSEve
 	ctx, cancel := context.WithDeadline(ctx, end.Add(-margin))
 	defer cancel()
 
-	slots := make(semaphore, c.Concurrency)
+	lasting := context.WithoutCancel(ctx)
+	slots := make(chan struct{}, c.Concurrency)
 	failed := make([]bool, len(batch.Records))
 	var unavailable atomic.Bool
 	var workers sync.WaitGroup
 	for i, record := range batch.Records {
 		slots <- struct{}{}
 		workers.Go(func() {
-			defer slots.give()
+			defer func() { <-slots }()
 			e := Event{Kind: Failed, MessageID: record.MessageId, Err: errSkipped}
 			if !unavailable.Load() && ctx.Err() == nil {
 				// The function cannot outlive its deadline, and neither need the lease.
-				e = c.handle(ctx, fromLambda(record, end))
+				e = c.handle(ctx, lasting, lasting, fromLambda(record, end))
 			}
 			switch e.Kind {
 			case Handled, Duplicate, SmokeTest:
@@ -93,6 +96,7 @@ func fromLambda(record events.SQSMessage, end time.Time) *message {
 		body:        record.Body,
 		strings:     make(map[string]string, len(record.MessageAttributes)),
 		receives:    receives(record.Attributes),
+		sent:        sent(record.Attributes),
 		hiddenUntil: end,
 	}
 	for name, value := range record.MessageAttributes {
@@ -100,5 +104,6 @@ func fromLambda(record events.SQSMessage, end time.Time) *message {
 			m.strings[name] = *value.StringValue
 		}
 	}
+	m.grant = m.strings[notification.AttrGrantID]
 	return m
 }

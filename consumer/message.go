@@ -17,18 +17,41 @@ type message struct {
 	body     string
 	strings  map[string]string // the attributes' string values, for decoding
 	receives int               // this one included
+	sent     time.Time         // when it was first sent to the queue; zero where SQS does not say
+	grant    string
+	size     int // of body and attributes
+
+	// What became of it here.
+	tries     int        // attempts that failed
+	suspicion float64    // evidence that these were its own fault, see blames
+	held      bool       // it is counted among what waits; the gate's lock guards it
+	fetched   *fetchedAt // the last fetch of its body, where that is in S3
 
 	// Of a message that a Consumer received.
 	handle     string
 	attributes map[string]types.MessageAttributeValue
 	groupID    string
 	keepUntil  time.Time // when it must be given back, whatever happens
-	suspicion  suspicion
+	hideUntil  time.Time // how long SQS can hide it
 
 	mu          sync.Mutex
 	hiddenUntil time.Time // from other consumers
 	lost        bool      // the receipt handle is no longer good
+	finished    bool      // handled, on its way to be deleted
 	attempt     *attempt  // nil while no handler works on it
+}
+
+// fetchedAt is a fetch of a body from S3.
+type fetchedAt struct {
+	began time.Time
+	ok    bool
+}
+
+// failing is one failure of a message, to be judged.
+type failing struct {
+	at    time.Time
+	party string // whose others it is compared with: its grant's, or those fetched from S3
+	plain bool   // the handler's own word that it is the message
 }
 
 // attempt is a call of the handler under a lease.
@@ -59,6 +82,18 @@ func (m *message) setAttempt(a *attempt) {
 	m.attempt = a
 }
 
+func (m *message) isLost() bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.lost
+}
+
+func (m *message) setFinished() {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.finished = true
+}
+
 // maxKeep is an hour less than SQS can hide a message after a receive.
 const maxKeep = maxVisibility - time.Hour
 
@@ -69,14 +104,19 @@ func received(in types.Message, now time.Time, visibility time.Duration) *messag
 		body:        aws.ToString(in.Body),
 		strings:     make(map[string]string, len(in.MessageAttributes)),
 		receives:    receives(in.Attributes),
+		sent:        sent(in.Attributes),
 		handle:      aws.ToString(in.ReceiptHandle),
 		attributes:  in.MessageAttributes,
 		groupID:     in.Attributes[string(types.MessageSystemAttributeNameMessageGroupId)],
 		keepUntil:   now.Add(maxKeep),
+		hideUntil:   now.Add(maxVisibility - time.Minute), // for the clocks and the way
 		hiddenUntil: now.Add(visibility),
 	}
 	for name, value := range in.MessageAttributes {
 		m.strings[name] = aws.ToString(value.StringValue)
+		m.size += len(name) + len(m.strings[name])
 	}
+	m.grant = m.strings[notification.AttrGrantID]
+	m.size += len(m.body)
 	return m
 }

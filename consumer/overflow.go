@@ -40,7 +40,10 @@ func (c Config) decode(ctx context.Context, m *message) (notification.Notificati
 		return notification.Notification{}, err
 	}
 	if overflowed {
-		if body, err = c.fetch(ctx, pointer); err != nil {
+		began := time.Now()
+		body, err = c.fetch(ctx, pointer)
+		m.fetched = &fetchedAt{began, err == nil}
+		if err != nil {
 			return notification.Notification{}, err
 		}
 	}

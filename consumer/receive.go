@@ -8,6 +8,8 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
 	"github.com/aws/aws-sdk-go-v2/service/sqs/types"
+
+	"github.com/onepagecrm/nylas-webhooks/notification"
 )
 
 const (
@@ -24,92 +26,85 @@ const (
 	// receiveRetryMin and receiveRetryMax bound the wait after a failed receive.
 	receiveRetryMin = time.Second
 	receiveRetryMax = 30 * time.Second
+	// maxWireBytes bounds the messages in memory as they came, those that wait for
+	// another attempt (maxHeldBytes) included.
+	maxWireBytes = 128 << 20
 )
 
-// receiveAll receives until the consumer stops, never more than can be handled.
+// receiveAll receives until the consumer stops, never more than can be handled soon.
 func (c *Consumer) receiveAll() {
-	failures := 0
+	defer c.polls.Wait()
 	for {
-		if c.room.take(c.stopping) != nil {
-			return
-		}
-		l, err := c.turn(c.stopping, true)
+		limit, probe, err := c.gate.turnToReceive(c.stopping)
 		if err != nil {
-			c.room.give()
 			return
 		}
-		asked := 1
-		for !l.probe && asked < batchSize && c.room.tryTake() {
-			if !c.slots.tryTake() {
-				c.room.give()
-				break
-			}
-			asked++
+		limit, reserved := c.reserve(limit)
+		if reserved == 0 {
+			return // it stops
 		}
-		messages, err := c.receive(asked, l)
-		for _, m := range messages {
-			c.inflight.add(m)
-			c.workers.Go(func() { c.work(m, l) })
-		}
-		for range asked - len(messages) {
-			c.slots.give()
-			c.room.give()
-		}
-		if len(messages) == 0 {
-			c.breaker.unused(l, true)
-		}
-		if err == nil {
-			failures = 0
-			continue
-		}
-		if c.stopping.Err() != nil {
-			return
-		}
-		err = fmt.Errorf("receive from queue: %w", err)
-		var gone *types.QueueDoesNotExist
-		if errors.As(err, &gone) {
-			c.fail(err)
-			return
-		}
-		delay := jitter(doubled(receiveRetryMin, receiveRetryMax, failures))
-		failures++
-		c.config.emit(Event{Kind: QueueFailed, Err: err, Delay: delay})
-		select {
-		case <-c.stopping.Done():
-		case <-time.After(delay):
-		}
+		c.polls.Go(func() { c.poll(limit, reserved, probe) })
 	}
 }
 
-// turn is the right to call the handler: the breaker's leave, and a slot. A probe
-// by the receive loop counts as one.
-func (c *Consumer) turn(ctx context.Context, receiver bool) (leave, error) {
-	for {
-		if ctx.Err() != nil {
-			return leave{}, context.Cause(ctx)
+// reserve makes room in memory for as many messages of the largest size as there is
+// room for, at least one.
+func (c *Consumer) reserve(limit int) (asked, reserved int) {
+	for reserved = limit; reserved > 1; reserved-- {
+		if c.wire.TryAcquire(int64(reserved) * notification.MaxMessageBytes) {
+			return limit, reserved
 		}
-		l, err := c.breaker.wait(ctx, receiver)
-		if err != nil {
-			return leave{}, err
-		}
-		if err := c.slots.take(ctx); err != nil {
-			c.breaker.unused(l, false)
-			return leave{}, err
-		}
-		if c.breaker.holds(l) {
-			return l, nil
-		}
-		c.slots.give() // it opened while we waited for the slot
+	}
+	if c.wire.Acquire(c.stopping, notification.MaxMessageBytes) != nil {
+		c.gate.received(limit, false, nil)
+		return limit, 0
+	}
+	return limit, 1
+}
+
+// poll receives once, at most as many as were reserved of the asked.
+func (c *Consumer) poll(asked, reserved int, probe bool) {
+	silent := time.AfterFunc(time.Second, c.gate.noAnswer)
+	messages, err := c.receive(reserved, probe)
+	silent.Stop()
+	free := int64(reserved) * notification.MaxMessageBytes
+	for i, m := range messages {
+		c.inflight.add(m)
+		free -= int64(m.size)
+		w, err := c.gate.join(m, probe && i == 0)
+		c.workers.Go(func() { c.work(m, w, err) })
+	}
+	c.wire.Release(free)
+	if err == nil {
+		c.failedPolls.Store(0)
+		c.gate.received(asked, probe, messages)
+		return
+	}
+	defer c.gate.received(asked, probe, nil)
+	if c.stopping.Err() != nil {
+		return
+	}
+	err = fmt.Errorf("receive from queue: %w", err)
+	var gone *types.QueueDoesNotExist
+	if errors.As(err, &gone) {
+		c.fail(err)
+		return
+	}
+	delay := jitter(doubled(receiveRetryMin, receiveRetryMax, int(c.failedPolls.Add(1))-1))
+	c.config.emit(Event{Kind: QueueFailed, Err: err, Delay: delay})
+	select {
+	case <-c.stopping.Done():
+	case <-time.After(delay):
 	}
 }
 
 // receive asks SQS once for up to limit messages.
-func (c *Consumer) receive(limit int, l leave) ([]*message, error) {
+func (c *Consumer) receive(limit int, probe bool) ([]*message, error) {
 	ctx, cancel := context.WithCancel(c.lasting)
 	defer cancel()
 	defer context.AfterFunc(c.stopping, func() { time.AfterFunc(lastPoll, cancel) })()
 	wait := longPoll
-	if l.probe && len(c.room) > 1 {
+	if probe {
 		wait = probePoll
 	}
 	out, err := c.config.SQS.ReceiveMessage(ctx, &sqs.ReceiveMessageInput{
@@ -121,6 +116,7 @@ func (c *Consumer) receive(limit int, l leave) ([]*message, error) {
 		MessageSystemAttributeNames: []types.MessageSystemAttributeName{
 			types.MessageSystemAttributeNameApproximateReceiveCount,
 			types.MessageSystemAttributeNameMessageGroupId,
+			types.MessageSystemAttributeNameSentTimestamp,
 		},
 	}, whole)
 	if err != nil {

@@ -2,6 +2,8 @@ package consumer
 
 import (
 	"context"
+	"fmt"
+	"runtime/debug"
 	"time"
 )
 
@@ -62,3 +64,33 @@ func (noStore) Begin(context.Context, string, string, time.Time) (Claim, error) 
 func (noStore) Extend(context.Context, string, string, time.Time) error { return nil }
 func (noStore) Complete(context.Context, string, string) error          { return nil }
 func (noStore) Release(context.Context, string, string) error           { return nil }
+
+// guarded makes an error of a panic in a store: a bug in it must not end the process.
+type guarded struct{ Store }
+
+func (s guarded) Begin(ctx context.Context, id, owner string, until time.Time) (claim Claim, err error) {
+	defer recovered("Store.Begin", &err)
+	return s.Store.Begin(ctx, id, owner, until)
+}
+
+func (s guarded) Extend(ctx context.Context, id, owner string, until time.Time) (err error) {
+	defer recovered("Store.Extend", &err)
+	return s.Store.Extend(ctx, id, owner, until)
+}
+
+func (s guarded) Complete(ctx context.Context, id, owner string) (err error) {
+	defer recovered("Store.Complete", &err)
+	return s.Store.Complete(ctx, id, owner)
+}
+
+func (s guarded) Release(ctx context.Context, id, owner string) (err error) {
+	defer recovered("Store.Release", &err)
+	return s.Store.Release(ctx, id, owner)
+}
+
+// recovered is deferred around what the program gave us.
+func recovered(what string, err *error) {
+	if value := recover(); value != nil {
+		*err = fmt.Errorf("%s: %w", what, &panicError{value, debug.Stack()})
+	}
+}

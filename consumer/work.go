@@ -22,31 +22,25 @@ const (
 	busyMax = 10 * time.Second
 )
 
-// work takes one received message to its end in this process. It begins with the
-// receive loop's turn, and every further attempt with one of its own.
-func (c *Consumer) work(m *message, l leave) {
+// work takes one received message to its end in this process. It waits in w, or could
+// not because of err.
+func (c *Consumer) work(m *message, w *waiter, err error) {
 	keep, cancel := context.WithDeadlineCause(c.stopping, m.keepUntil, errKept)
 	defer cancel()
-	waits := 0 // for another attempt at the same notification
-	for first := true; ; first = false {
-		if first && (!c.breaker.holds(l) || keep.Err() != nil) {
-			c.slots.give() // an outage or the stop came while SQS answered
-			first = false
+	for waits := 0; ; { // for another attempt at the same notification
+		var t turn
+		if err == nil {
+			t, err = c.gate.await(keep, w)
 		}
-		if !first {
-			var err error
-			if l, err = c.turn(keep, false); err != nil {
-				c.giveBack(m, err)
-				return
-			}
+		if err == nil && keep.Err() != nil { // the stop came with the turn
+			c.gate.done(t, nothing, 0)
+			err = context.Cause(keep)
 		}
-		c.running.Add(1)
-		e := c.config.handle(c.handlers, m)
-		if e.Kind != Stuck {
-			c.running.Add(-1)
-			c.slots.give()
+		if err != nil {
+			c.giveBack(m, err)
+			return
 		}
-		c.report(l, e)
+		e := c.try(m, t)
 		if c.handlers.Err() != nil && (e.Kind == Failed || e.Kind == Held) {
 			c.giveBack(m, e.Err) // we broke it off
 			return
@@ -54,52 +48,113 @@ func (c *Consumer) work(m *message, l leave) {
 		switch e.Kind {
 		case Handled, Duplicate, SmokeTest:
 			c.config.emit(e)
-			c.deletes <- m
+			c.delete(m)
 			return
 		case Rejected:
 			c.reject(m, e)
 			return
-		case Failed, Unreadable, Unverified:
+		case Unreadable, Unverified:
 			c.retry(m, e)
 			return
 		case Stuck:
-			c.abandon(m, e)
+			c.abandon(m, t, e)
 			return
-		case Held:
-			if m.suspicion.grows(c.breaker.proven()) {
-				e.Kind = Failed
-				e.Err = fmt.Errorf("others get through, this notification does not: %w", e.Err)
-				c.retry(m, e)
+		case Failed, Held:
+			if over := c.wait(keep, m, e); over {
 				return
 			}
-			c.config.emit(e)
 		case busy:
 			// The other may be done at any moment, or dead until its lease ends.
-			wait := min(doubled(busyMin, busyMax, waits), max(e.Delay, busyMin))
+			pause(keep, jitter(min(doubled(busyMin, busyMax, waits), max(e.Delay, busyMin))))
 			waits++
-			select {
-			case <-time.After(jitter(wait)):
-			case <-keep.Done():
-			}
 		}
+		w, err = c.gate.join(m, false)
 	}
 }
 
-// report tells the breaker what the attempt says about the system behind.
-func (c *Consumer) report(l leave, e Event) {
-	switch e.Kind {
-	case Handled:
-		if c.breaker.available(l) {
-			c.config.emit(Event{Kind: Resumed})
+// try is one attempt, and what it says about the system behind.
+func (c *Consumer) try(m *message, t turn) Event {
+	c.running.Add(1)
+	m.fetched = nil
+	e := c.config.handle(c.handlers, c.patience, c.lasting, m)
+	if e.Kind != Stuck {
+		c.running.Add(-1)
+	}
+	if m.fetched != nil {
+		c.gate.fetched(m, m.fetched.began, m.fetched.ok)
+	}
+	r, after := nothing, retryAfter(e.Err)
+	switch {
+	case c.handlers.Err() != nil: // broken off
+	case e.Kind == Handled, e.Kind == Rejected:
+		r = through
+	case e.Kind == Held && after > 0:
+		r = asked
+	case errors.Is(e.Err, errFetch): // it says nothing about the system behind the handler
+	case e.Kind == Held, e.Kind == Failed:
+		r = broke
+	case e.Kind == Stuck:
+		return e // its turn ends when it returns, see abandon
+	}
+	c.tell(c.gate.done(t, r, after), e.Err)
+	return e
+}
+
+// tell tells of pauses that began or ended.
+func (c *Consumer) tell(changes []change, err error) {
+	for _, change := range changes {
+		e := Event{Kind: change.kind, GrantID: change.grant, Delay: change.pause}
+		if change.pause > 0 {
+			e.Err = err
 		}
-	case Held:
-		if pause := c.breaker.unavailable(l, retryAfter(e.Err)); pause > 0 {
-			c.config.emit(Event{Kind: Paused, Delay: pause, Err: e.Err})
+		c.config.emit(e)
+	}
+}
+
+// wait keeps a message that failed here, hidden, and decides after a while whose fault
+// that was. Its own: it goes back to the queue, and its receive is used up. Else it can
+// be tried again here.
+func (c *Consumer) wait(keep context.Context, m *message, e Event) (over bool) {
+	f := failing{at: time.Now(), party: m.grant, plain: e.Kind == Failed}
+	if errors.Is(e.Err, errFetch) {
+		f.party, f.plain = partyS3, false
+	}
+	m.tries++
+	after := retryAfter(e.Err)
+	if !c.gate.keep(m) {
+		c.giveBack(m, errFull)
+		return true
+	}
+	kept := e
+	kept.Kind = Held
+	c.config.emit(kept)
+	pause(keep, max(jitter(doubled(c.config.PauseMin, c.config.PauseMax, m.tries-1)), after))
+	switch {
+	case m.isLost(): // SQS has given it to somebody else
+		c.drop(m)
+	case keep.Err() != nil && f.plain:
+		c.retry(m, e)
+	case keep.Err() != nil:
+		c.giveBack(m, context.Cause(keep))
+	case after == 0 && c.gate.blames(m, f):
+		e.Kind = Failed
+		if !f.plain {
+			e.Err = fmt.Errorf("others get through, this notification does not: %w", e.Err)
 		}
-	case Failed, Rejected, Stuck:
-		c.breaker.undecided(l)
-	default: // the handler was not called
-		c.breaker.unused(l, false)
+		c.retry(m, e)
+	default:
+		return false
+	}
+	return true
+}
+
+// pause waits for d, or until the context ends.
+func pause(ctx context.Context, d time.Duration) {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+	case <-ctx.Done():
 	}
 }
 
@@ -112,20 +167,30 @@ func (c *Consumer) retry(m *message, e Event) {
 }
 
 // giveBack returns a message that nothing is known against. One that has met an
-// unavailable system comes back later than those that have not: else the next
-// process would use up its receives.
+// unavailable system comes back later than those that have not, and one that found no
+// room here much later: else the next process would use up its receives.
 func (c *Consumer) giveBack(m *message, err error) {
 	e := Event{Kind: Released, MessageID: m.id, Receives: m.receives, Err: err}
-	if m.suspicion.met {
+	switch {
+	case errors.Is(err, errFull):
+		e.Delay = jitter(doubled(fullMin, fullMax, m.receives-1))
+	case m.tries > 0:
 		e.Delay = c.backoff(m)
 	}
 	c.config.emit(e)
 	c.hide(m, e.Delay)
 }
 
+// fullMin and fullMax bound for how long a message is hidden that finds no room here.
+// Four such receives last 2 hours or longer.
+const (
+	fullMin = 15 * time.Minute
+	fullMax = 2 * time.Hour
+)
+
 // abandon gives up on a handler that does not return. Its message is tried again,
 // elsewhere if need be; its slot is free when it returns.
-func (c *Consumer) abandon(m *message, e Event) {
+func (c *Consumer) abandon(m *message, t turn, e Event) {
 	var stuck *stuckError
 	errors.As(e.Err, &stuck)
 	e.Delay = c.backoff(m)
@@ -137,7 +202,7 @@ func (c *Consumer) abandon(m *message, e Event) {
 		c.config.Logger.Info("consumer: a stuck handler returned", "message_id", m.id, "error", err)
 		c.stuck.Add(-1)
 		c.running.Add(-1)
-		c.slots.give()
+		c.gate.done(t, nothing, 0)
 	}()
 	c.config.emit(e)
 	c.hide(m, e.Delay)
@@ -167,19 +232,32 @@ func (c *Consumer) reject(m *message, e Event) {
 		return
 	}
 	c.config.emit(e)
-	c.deletes <- m
+	c.delete(m)
+}
+
+// drop ends the message's way here without a word to SQS.
+func (c *Consumer) drop(m *message) {
+	c.inflight.remove(m)
+	c.gate.forget(m)
+	c.wire.Release(int64(m.size))
 }
 
 // hide ends the message's way here: nobody receives it for d.
 func (c *Consumer) hide(m *message, d time.Duration) {
-	c.inflight.remove(m) // first, or the heartbeat would hide it for longer
-	defer c.room.give()
+	c.drop(m) // first, or the heartbeat would hide it for longer
+	if m.isLost() {
+		return
+	}
+	d = max(min(d, time.Until(m.hideUntil)), 0)
+	if c.hiding.Acquire(c.lasting, 1) == nil {
+		defer c.hiding.Release(1)
+	}
 	ctx, cancel := context.WithTimeout(c.lasting, callTimeout)
 	defer cancel()
 	_, err := c.config.SQS.ChangeMessageVisibility(ctx, &sqs.ChangeMessageVisibilityInput{
 		QueueUrl: &c.config.QueueURL, ReceiptHandle: &m.handle, VisibilityTimeout: seconds(d),
 	}, whole)
-	if err != nil {
+	if err != nil && !staleError(err) {
 		c.config.emit(queueEvent(m, fmt.Errorf("hide message for %s: %w (it comes back after %s)", d, err, c.config.Visibility)))
 	}
 }

@@ -1,0 +1,82 @@
+package consumer
+
+import (
+	"math"
+	"time"
+)
+
+// blameAt is how improbable the failures of a message must be, by the rate at which
+// others fail, before they are its own fault: less than one in fifty, as a natural
+// logarithm. A message that the system would take is a dead letter only when that
+// happens at each of its five receives, one in 300 million.
+var blameAt = math.Log(50)
+
+// unwellAt is how many different messages fail in a row, with no success between,
+// before a plain error is no longer taken for the message's own.
+const unwellAt = 5
+
+// tries remembers how the last attempts at new messages ended. Only new ones count,
+// each once: what fails again and again says nothing new about the system.
+type tries struct {
+	ring [1024]try // enough for the second after a failure at 1,000 a second
+	next int
+}
+
+type try struct {
+	began time.Time
+	party string
+	ok    bool
+}
+
+func (t *tries) add(began time.Time, party string, ok bool) {
+	t.ring[t.next%len(t.ring)] = try{began, party, ok}
+	t.next++
+}
+
+// since counts the attempts that began after that time: all, and those of one party.
+func (t *tries) since(begin time.Time, party string) (all, mine sample) {
+	for i := t.next - 1; i >= 0 && i > t.next-1-len(t.ring); i-- {
+		one := t.ring[i%len(t.ring)]
+		// They are in the order of their ends: a longer one before may have begun later.
+		if !one.began.After(begin) {
+			continue
+		}
+		if one.party != partyS3 {
+			all.add(one.ok)
+		}
+		if one.party == party {
+			mine.add(one.ok)
+		}
+	}
+	return all, mine
+}
+
+type sample struct{ ok, failed int }
+
+func (s *sample) add(ok bool) {
+	if ok {
+		s.ok++
+	} else {
+		s.failed++
+	}
+}
+
+// rate is the share that failed, careful with small numbers: 1 where none is known.
+func (s sample) rate() float64 { return float64(s.failed+1) / float64(s.ok+s.failed+1) }
+
+// evidence says how much a failure speaks against its message: minus the logarithm of
+// the rate at which others failed since. In a total outage that is nothing, so an
+// outage is never a message's fault, however long it lasts; where one in a hundred
+// fails by chance, one failure is enough; where one in five does, it takes three.
+// Others of the same party count for themselves: where they fail as well and none
+// succeeds, the party is unwell, not the message bad.
+func evidence(all, mine sample, streak int) float64 {
+	rate := all.rate()
+	switch {
+	case mine.ok == 0 && streak >= 2:
+		rate = 1
+	case mine.ok+mine.failed > 0:
+		rate = max(rate, mine.rate())
+	}
+	return -math.Log(rate)
+}

@@ -1,0 +1,657 @@
+package consumer
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"sync"
+	"time"
+)
+
+// gate decides when a message may be received and when a handler may be called. It
+// holds what is known of the system behind ([party] all, one party for each grant in
+// which something failed lately) and the lines in which messages wait.
+//
+// New messages go first. What failed before (again) gets every fifth turn and at most
+// half of the handlers while there are new ones, so that bad messages, whose number
+// nobody knows, cannot take the place of good ones.
+type gate struct {
+	concurrency        int
+	pauseMin, pauseMax time.Duration
+
+	mu           sync.Mutex
+	all          *party
+	grants       map[string]*party
+	tries        tries
+	fresh, again []*waiter
+	retrying     int // handlers at work on what failed before
+	credit       int // turns of new messages since the last turn of one that failed
+	average      time.Duration
+	failures     int           // attempts that failed, ever
+	slow         time.Duration // how long the last of them took
+	growing      bool          // a timer is set to raise the limit
+	lastOK       time.Time
+	lastOKParty  string
+
+	// Receiving.
+	poller    *poller // waits to receive
+	polls     int     // underway
+	mostPolls int     // 1, and more while each brings as many as it asked for
+	asked     int     // messages that they can bring
+	supply    bool    // the queue has new messages
+	skipped   bool    // paused: the receive loop had its turn and found nothing
+	finishing int     // handled, not deleted yet
+
+	held, heldBytes, suspected int
+}
+
+// The bounds of what waits here for another attempt. Each message costs a tenth of a
+// request to SQS with each heartbeat; 5,000 are 17 requests a second at most.
+const (
+	maxHeld      = 5000
+	maxHeldBytes = 64 << 20
+	// maxGrants bounds how many grants are watched. More do not fail at once, or it is
+	// everybody's outage.
+	maxGrants = 10_000
+	// grantMost is a grant's limit, and everybody's where there are fewer handlers: five
+	// failures without a success are a pause.
+	grantMost = 5
+	// spareHurry is how many probes more than handlers hurry.
+	spareHurry = 10
+	// againShare: what failed before gets one turn in so many, while there are others,
+	// and any turn once it has waited for againPatience.
+	againShare    = 5
+	againPatience = 30 * time.Second
+	// mostReceives bounds the receives side by side: 8 bring 80 messages in the 10 to
+	// 20 ms of a request, some thousand a second.
+	mostReceives = 8
+	// quick is how long handlers take, on the average, that a next message is waiting
+	// for when they are done. A slow one's would wait here, where another process may
+	// have a handler free.
+	quick = 500 * time.Millisecond
+)
+
+// partyS3 is the party of bodies fetched from S3. No grant id begins with a zero byte.
+const partyS3 = "\x00s3"
+
+// errFull: so many messages wait here for another attempt that no more fit.
+var errFull = errors.New("too many messages wait here already")
+
+type waiter struct {
+	m     *message
+	turn  turn
+	since time.Time
+	ready chan struct{} // closed when turn is given
+	given bool
+}
+
+type poller struct {
+	ready chan struct{}
+	limit int
+	probe bool
+	given bool
+}
+
+// turn is the right to call the handler once, given back with [gate.done].
+type turn struct {
+	grant             string
+	party             *party // counts it as running; nil: it was not watched
+	fresh, again      bool
+	probe, partyProbe bool
+	epoch, partyEpoch int
+	began             time.Time
+}
+
+// result is what an attempt says about the system behind.
+type result int
+
+const (
+	nothing result = iota // the handler was not called, or was broken off
+	through               // it got through, whatever came of it
+	broke                 // it failed
+	asked                 // the system asked for a pause
+)
+
+func newGate(c Config) *gate {
+	g := &gate{concurrency: c.Concurrency, pauseMin: c.PauseMin, pauseMax: c.PauseMax, grants: map[string]*party{}, mostPolls: 1}
+	g.all = g.party(max(c.Concurrency, grantMost))
+	g.all.limit, g.all.bounded = 1, true // a process that starts in an outage takes one message, not as many as it has handlers
+	return g
+}
+
+func (g *gate) party(most int) *party {
+	return &party{most: float64(most), limit: float64(most), hurry: g.concurrency + spareHurry, pauseMin: g.pauseMin, pauseMax: g.pauseMax}
+}
+
+// join puts the message into its line. Probe says that the receive loop already had the
+// leave for it. With errFull, nothing was done.
+func (g *gate) join(m *message, probe bool) (*waiter, error) {
+	w := &waiter{m: m, since: time.Now(), ready: make(chan struct{})}
+	w.turn = turn{grant: m.grant, fresh: m.tries == 0 && m.receives == 1, again: m.tries > 0 || m.receives > 1}
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	defer g.dispatch()
+	p := g.grants[m.grant]
+	switch {
+	case probe:
+		g.admit(p, w)
+		g.give(w, true)
+	case p != nil && !p.open(w.since):
+		if !g.hold(m) {
+			return nil, errFull
+		}
+		p.line = append(p.line, w)
+	default:
+		g.admit(p, w)
+		g.queue(w)
+	}
+	return w, nil
+}
+
+// await returns when the message may be tried, or with the context's error.
+func (g *gate) await(ctx context.Context, w *waiter) (turn, error) {
+	select {
+	case <-w.ready:
+		return w.turn, nil
+	case <-ctx.Done():
+	}
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	defer g.dispatch()
+	if w.given {
+		g.finish(w.turn, nothing, 0, 0)
+	} else {
+		g.leaveLines(w)
+	}
+	return turn{}, context.Cause(ctx)
+}
+
+func (g *gate) leaveLines(w *waiter) {
+	is := func(other *waiter) bool { return other == w }
+	g.fresh, g.again = slices.DeleteFunc(g.fresh, is), slices.DeleteFunc(g.again, is)
+	if p := g.grants[w.m.grant]; p != nil {
+		p.line = slices.DeleteFunc(p.line, is)
+	}
+	if p := w.turn.party; p != nil {
+		p.running--
+		if w.turn.partyProbe {
+			p.probing = false
+			g.release(w.m.grant, p)
+		}
+	}
+}
+
+// admit notes that the message's grant lets it pass.
+func (g *gate) admit(p *party, w *waiter) {
+	if p == nil {
+		return
+	}
+	w.turn.party, w.turn.partyEpoch = p, p.epoch
+	p.running++
+	if p.paused() {
+		w.turn.partyProbe, p.probing = true, true
+	}
+}
+
+// queue puts the message into its line.
+func (g *gate) queue(w *waiter) {
+	if w.turn.again {
+		g.again = append(g.again, w)
+	} else {
+		g.fresh = append(g.fresh, w)
+	}
+}
+
+// release lets pass what waits for the grant, as far as it is open.
+func (g *gate) release(grant string, p *party) {
+	for len(p.line) > 0 && p.open(time.Now()) {
+		i := 0
+		if p.paused() { // the probe: a message that was not tried yet, if there is one
+			i = fewestTries(p.line)
+		}
+		w := p.line[i]
+		p.line = slices.Delete(p.line, i, i+1)
+		g.admit(p, w)
+		if w.turn.partyProbe {
+			g.fresh = append([]*waiter{w}, g.fresh...)
+		} else {
+			g.queue(w)
+		}
+	}
+}
+
+func fewestTries(line []*waiter) int {
+	best := 0
+	for i, w := range line {
+		if w.m.tries < line[best].m.tries {
+			best = i
+		}
+	}
+	return best
+}
+
+// dispatch gives turns to whoever may have one. It is called with the lock held, after
+// everything that changes what may be.
+func (g *gate) dispatch() {
+	for now := time.Now(); g.next(now); {
+	}
+}
+
+func (g *gate) next(now time.Time) bool {
+	if g.all.paused() {
+		return g.nextProbe(now)
+	}
+	free := min(int(g.all.limit), g.concurrency) - g.all.running
+	if free <= 0 {
+		g.growLater()
+		return false
+	}
+	if len(g.fresh) > 0 {
+		g.give(g.fresh[0], false)
+		return true
+	}
+	if len(g.again) > 0 && g.mayAgain(now) {
+		g.give(g.again[0], false)
+		return true
+	}
+	return g.poll(free)
+}
+
+// nextProbe gives the one turn after a pause: to a new message where there is one, or
+// a message that the system can never take would hold up all the others.
+func (g *gate) nextProbe(now time.Time) bool {
+	if !g.all.open(now) || g.all.running >= g.concurrency {
+		return false
+	}
+	if len(g.fresh) > 0 {
+		g.give(g.fresh[0], true)
+		return true
+	}
+	if g.poller != nil && !g.skipped && g.held < maxHeld {
+		g.all.probing = true
+		g.receive(1, true)
+		return true
+	}
+	lines := [][]*waiter{g.again}
+	for _, p := range g.grants {
+		lines = append(lines, p.line)
+	}
+	var best *waiter
+	for _, line := range lines {
+		if len(line) == 0 {
+			continue
+		}
+		if w := line[fewestTries(line)]; best == nil || w.m.tries < best.m.tries {
+			best = w
+		}
+	}
+	if best == nil {
+		g.skipped = false
+		return false
+	}
+	g.skipped = false
+	g.give(best, true)
+	return true
+}
+
+func (g *gate) mayAgain(now time.Time) bool {
+	return !g.supply || g.credit >= againShare-1 && 2*(g.retrying+1) <= int(g.all.limit) ||
+		now.Sub(g.again[0].since) >= againPatience
+}
+
+// poll lets the receive loop ask for as many messages as there will be handlers for.
+func (g *gate) poll(free int) bool {
+	if g.poller == nil || g.polls >= g.mostPolls || g.held >= maxHeld || g.finishing > g.concurrency+10*batchSize {
+		return false
+	}
+	n := free - len(g.fresh) - g.asked
+	if g.average > 0 && g.average < quick {
+		n += int(g.all.limit) / 2
+	}
+	if g.all.failed > 0 { // nothing got through since: it may be an outage that begins
+		for _, p := range g.grants {
+			n -= len(p.line)
+		}
+	}
+	if n < 1 {
+		return false
+	}
+	g.receive(min(n, batchSize), false)
+	return true
+}
+
+func (g *gate) receive(n int, probe bool) {
+	p := g.poller
+	p.limit, p.probe, p.given = n, probe, true
+	g.poller = nil
+	g.polls++
+	g.asked += n
+	close(p.ready)
+}
+
+// give is called for a waiter in one of the lines, or in none.
+func (g *gate) give(w *waiter, probe bool) {
+	is := func(other *waiter) bool { return other == w }
+	switch {
+	case len(g.fresh) > 0 && g.fresh[0] == w:
+		g.fresh = g.fresh[1:]
+	case len(g.again) > 0 && g.again[0] == w:
+		g.again = g.again[1:]
+	default:
+		g.again = slices.DeleteFunc(g.again, is)
+		if p := g.grants[w.m.grant]; p != nil && slices.Contains(p.line, w) {
+			p.line = slices.DeleteFunc(p.line, is)
+			g.admit(p, w)
+		}
+	}
+	g.unhold(w.m)
+	w.turn.probe, w.turn.epoch, w.turn.began = probe, g.all.epoch, time.Now()
+	g.all.probing = g.all.probing || probe
+	g.all.running++
+	if w.turn.again {
+		g.retrying++
+		g.credit = 0
+	} else {
+		g.credit++
+	}
+	w.given = true
+	close(w.ready)
+}
+
+// growLater doubles the limit when nothing fails for a while: no answer is no refusal
+// either, where handlers take their time.
+func (g *gate) growLater() {
+	if g.growing || g.all.limit >= g.all.most {
+		return
+	}
+	g.growing = true
+	epoch, failures := g.all.epoch, g.failures
+	time.AfterFunc(max(time.Second, 2*g.slow), func() {
+		g.mu.Lock()
+		defer g.mu.Unlock()
+		g.growing = false
+		if epoch == g.all.epoch && failures == g.failures && g.all.running >= min(int(g.all.limit), g.concurrency) {
+			g.all.limit = min(2*g.all.limit, g.all.most)
+		}
+		g.dispatch()
+	})
+}
+
+// change is what [gate.done] tells of: a pause that began, or ended.
+type change struct {
+	kind  Kind
+	grant string
+	pause time.Duration
+}
+
+// done gives the turn back and says what came of it.
+func (g *gate) done(t turn, r result, retryAfter time.Duration) []change {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	changes := g.finish(t, r, retryAfter, time.Since(t.began))
+	g.dispatch()
+	return changes
+}
+
+func (g *gate) finish(t turn, r result, retryAfter, took time.Duration) (changes []change) {
+	g.all.running--
+	if t.again {
+		g.retrying--
+	}
+	if t.party != nil {
+		t.party.running--
+	}
+	p := g.grants[t.grant]
+	if r != nothing {
+		g.average += (took - g.average) / 8
+	}
+	switch r {
+	case nothing:
+		g.all.probing = g.all.probing && !t.probe
+		if p != nil {
+			p.probing = p.probing && !t.partyProbe
+		}
+	case through:
+		g.lastOK, g.lastOKParty = time.Now(), t.grant
+		if t.fresh || t.probe {
+			g.tries.add(t.began, t.grant, true)
+		}
+		if g.all.succeeded(t, t.epoch, t.probe) {
+			changes = append(changes, change{kind: Resumed})
+			g.skipped = false
+		}
+		if p != nil {
+			if p.asked = 0; p.succeeded(t, t.partyEpoch, t.partyProbe || t.probe) {
+				changes = append(changes, change{kind: GrantResumed, grant: t.grant})
+			}
+			if p.limit >= p.most {
+				delete(g.grants, t.grant)
+				p.bounded = false
+			}
+		}
+	case broke:
+		g.failures++
+		g.slow = took
+		if t.fresh {
+			g.tries.add(t.began, t.grant, false)
+		}
+		p = g.watch(t.grant)
+		known := p != nil && p.paused() && g.all.failed == 0 && !t.probe // a grant's own pause is not everybody's
+		if p != nil {
+			if pause := p.failure(t, t.partyEpoch, t.partyProbe); pause > 0 {
+				changes = append(changes, change{GrantPaused, t.grant, pause})
+				g.later(pause, t.grant)
+			}
+		}
+		if !known {
+			if pause := g.all.failure(t, t.epoch, t.probe); pause > 0 {
+				changes = append(changes, change{Paused, "", pause})
+				g.skipped = false
+				g.later(pause, "")
+			}
+		}
+	case asked:
+		changes = g.ask(t, p, retryAfter)
+	}
+	if p != nil {
+		g.release(t.grant, p)
+	}
+	return changes
+}
+
+// ask closes everything for as long as the system asked, or only the grant if that is
+// the only one that is asked, again and again, while others get through.
+func (g *gate) ask(t turn, p *party, retryAfter time.Duration) []change {
+	if p = g.watch(t.grant); p != nil {
+		p.asked++
+		others := g.lastOKParty != t.grant && g.lastOK.After(p.askedAt)
+		p.askedAt = time.Now()
+		if p.asked >= 2 && others && !t.probe {
+			pause := p.pause(false, retryAfter)
+			g.later(pause, t.grant)
+			return []change{{GrantPaused, t.grant, pause}}
+		}
+		p.probing = p.probing && !t.partyProbe
+	}
+	if g.all.paused() && !t.probe {
+		if until := time.Now().Add(retryAfter); until.After(g.all.until) {
+			g.all.until = until
+			g.later(retryAfter, "")
+		}
+		return nil
+	}
+	pause := g.all.pause(false, retryAfter)
+	g.skipped = false
+	g.later(pause, "")
+	return []change{{Paused, "", pause}}
+}
+
+// watch returns the grant's party, which exists from its first failure on.
+func (g *gate) watch(grant string) *party {
+	if grant == "" {
+		return nil
+	}
+	p := g.grants[grant]
+	if p == nil && len(g.grants) < maxGrants {
+		p = g.party(grantMost)
+		g.grants[grant] = p
+	}
+	return p
+}
+
+// later looks again after the pause.
+func (g *gate) later(pause time.Duration, grant string) {
+	time.AfterFunc(pause, func() {
+		g.mu.Lock()
+		defer g.mu.Unlock()
+		if p := g.grants[grant]; p != nil {
+			g.release(grant, p)
+		}
+		g.dispatch()
+	})
+}
+
+// blames says whether the message failed by itself, some time after it failed: what
+// others met since decides.
+func (g *gate) blames(m *message, f failing) bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	p := g.grants[f.party]
+	streak := 0
+	if p != nil {
+		streak = p.streak
+	}
+	if f.plain {
+		return max(streak, g.all.streak) < unwellAt
+	}
+	all, mine := g.tries.since(f.at, f.party)
+	if f.party == partyS3 {
+		all = mine
+	}
+	before := m.suspicion
+	m.suspicion += evidence(all, mine, streak)
+	if before == 0 && m.suspicion > 0 {
+		g.suspected++
+	}
+	return m.suspicion >= blameAt
+}
+
+// fetched notes how the fetch of a new message's body from S3 ended.
+func (g *gate) fetched(m *message, began time.Time, ok bool) {
+	if m.tries > 0 {
+		return
+	}
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.tries.add(began, partyS3, ok)
+}
+
+// hold counts the message among those that wait here, if there is room.
+func (g *gate) hold(m *message) bool {
+	if m.held {
+		return true
+	}
+	if g.held >= maxHeld || g.heldBytes+m.size > maxHeldBytes {
+		return false
+	}
+	m.held = true
+	g.held++
+	g.heldBytes += m.size
+	return true
+}
+
+func (g *gate) unhold(m *message) {
+	if m.held {
+		m.held = false
+		g.held--
+		g.heldBytes -= m.size
+	}
+}
+
+// keep is hold from outside.
+func (g *gate) keep(m *message) bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.hold(m)
+}
+
+// forget: the message's way here has ended.
+func (g *gate) forget(m *message) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.unhold(m)
+	if m.suspicion > 0 {
+		g.suspected--
+	}
+}
+
+// turnToReceive returns how many messages may be asked for, once it is at least one.
+func (g *gate) turnToReceive(ctx context.Context) (limit int, probe bool, err error) {
+	p := &poller{ready: make(chan struct{})}
+	g.mu.Lock()
+	g.poller = p
+	g.dispatch()
+	g.mu.Unlock()
+	select {
+	case <-p.ready:
+		return p.limit, p.probe, nil
+	case <-ctx.Done():
+	}
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.poller = nil
+	if p.given {
+		g.answered(p.limit, p.probe, nil)
+	}
+	return 0, false, context.Cause(ctx)
+}
+
+// noAnswer: a poll has brought nothing for a second, so the queue has nothing.
+func (g *gate) noAnswer() {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.supply = false
+	g.dispatch()
+}
+
+// received ends what turnToReceive began. The messages enter by themselves.
+func (g *gate) received(limit int, probe bool, messages []*message) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.answered(limit, probe, messages)
+	g.dispatch()
+}
+
+func (g *gate) answered(limit int, probe bool, messages []*message) {
+	g.polls--
+	g.asked -= limit
+	full := len(messages) == limit
+	g.supply = full && slices.ContainsFunc(messages, func(m *message) bool { return m.receives == 1 })
+	if full {
+		g.mostPolls = min(2*g.mostPolls, mostReceives)
+	} else {
+		g.mostPolls = 1
+	}
+	if probe && len(messages) == 0 {
+		g.all.probing, g.skipped = false, true
+	}
+}
+
+// finished counts the messages that are handled and not deleted yet.
+func (g *gate) finished(n int) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.finishing += n
+	g.dispatch()
+}
+
+func (g *gate) status() (paused bool, held, suspected, grants int) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	for _, p := range g.grants {
+		if p.paused() {
+			grants++
+		}
+	}
+	return g.all.paused(), g.held, g.suspected, grants
+}

@@ -33,12 +33,13 @@ func (t *tries) add(began time.Time, party string, ok bool) {
 	t.next++
 }
 
-// since counts the attempts that began after that time: all, and those of one party.
-func (t *tries) since(begin time.Time, party string) (all, mine sample) {
+// between counts the attempts that began after the one time and not after the other:
+// all, and those of one party.
+func (t *tries) between(after, until time.Time, party string) (all, mine sample) {
 	for i := t.next - 1; i >= 0 && i > t.next-1-len(t.ring); i-- {
-		one := t.ring[i%len(t.ring)]
 		// They are in the order of their ends: a longer one before may have begun later.
-		if !one.began.After(begin) {
+		one := t.ring[i%len(t.ring)]
+		if !one.began.After(after) || one.began.After(until) {
 			continue
 		}
 		if one.party != partyS3 {
@@ -47,6 +48,9 @@ func (t *tries) since(begin time.Time, party string) (all, mine sample) {
 		if one.party == party {
 			mine.add(one.ok)
 		}
+	}
+	if party == partyS3 {
+		all = mine
 	}
 	return all, mine
 }
@@ -68,9 +72,19 @@ func (s sample) rate() float64 { return float64(s.failed+1) / float64(s.ok+s.fai
 // the rate at which others failed since. In a total outage that is nothing, so an
 // outage is never a message's fault, however long it lasts; where one in a hundred
 // fails by chance, one failure is enough; where one in five does, it takes three.
+//
+// Where nobody came since, the time before counts, as long as the time since. That is
+// wrong once where an outage begins just then, and costs one receive.
+//
 // Others of the same party count for themselves: where they fail as well and none
-// succeeds, the party is unwell, not the message bad.
-func evidence(all, mine sample, streak int) float64 {
+// succeeds, the party is unwell, not the message bad. Streak is how many of it failed
+// since its last success.
+func (t *tries) evidence(f failing, streak int) float64 {
+	now := time.Now()
+	all, mine := t.between(f.at, now, f.party)
+	if all.ok+all.failed == 0 {
+		all, mine = t.between(f.began.Add(-now.Sub(f.at)), f.began, f.party)
+	}
 	rate := all.rate()
 	switch {
 	case mine.ok == 0 && streak >= 2:
@@ -79,4 +93,34 @@ func evidence(all, mine sample, streak int) float64 {
 		rate = max(rate, mine.rate())
 	}
 	return -math.Log(rate)
+}
+
+// manyFail is the evidence below which so many others fail, three in ten, that the
+// limit paces them all: no message then waits longer for its next attempt.
+const manyFail = 1.2
+
+// idSet remembers the last ids that were added to it.
+type idSet struct {
+	ids   map[string]struct{}
+	order []string
+}
+
+// maxIDs bounds the set to about a megabyte.
+const maxIDs = 10_000
+
+func (s *idSet) has(id string) bool { _, ok := s.ids[id]; return ok }
+
+func (s *idSet) add(id string) {
+	if s.has(id) {
+		return
+	}
+	if s.ids == nil {
+		s.ids = map[string]struct{}{}
+	}
+	if len(s.order) == maxIDs {
+		delete(s.ids, s.order[0])
+		s.order = s.order[1:]
+	}
+	s.ids[id] = struct{}{}
+	s.order = append(s.order, id)
 }

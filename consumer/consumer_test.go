@@ -104,7 +104,10 @@ func TestHeartbeatHidesWhileTheHandlerWorks(t *testing.T) {
 		failures := 0
 		q.fault = func(action, _ string) error {
 			// Every other beat fails, in one or the other way.
-			if failures++; action == "ChangeMessageVisibilityBatch" && failures%2 == 0 {
+			if action != "ChangeMessageVisibilityBatch" {
+				return nil
+			}
+			if failures++; failures%2 == 0 {
 				return map[bool]error{true: partial{code: "InternalError"}, false: errors.New("no answer")}[failures%4 == 0]
 			}
 			return nil

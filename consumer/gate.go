@@ -32,6 +32,7 @@ type gate struct {
 	growing      bool          // a timer is set to raise the limit
 	lastOK       time.Time
 	lastOKParty  string
+	convicted    idSet
 
 	// Receiving.
 	poller    *poller // waits to receive
@@ -65,6 +66,9 @@ const (
 	// mostReceives bounds the receives side by side: 8 bring 80 messages in the 10 to
 	// 20 ms of a request, some thousand a second.
 	mostReceives = 8
+	// growAfter is for how long nothing may fail before the limit is doubled without an
+	// answer: a refusal takes milliseconds.
+	growAfter = 500 * time.Millisecond
 	// quick is how long handlers take, on the average, that a next message is waiting
 	// for when they are done. A slow one's would wait here, where another process may
 	// have a handler free.
@@ -205,10 +209,7 @@ func (g *gate) queue(w *waiter) {
 // release lets pass what waits for the grant, as far as it is open.
 func (g *gate) release(grant string, p *party) {
 	for len(p.line) > 0 && p.open(time.Now()) {
-		i := 0
-		if p.paused() { // the probe: a message that was not tried yet, if there is one
-			i = fewestTries(p.line)
-		}
+		i := fewestTries(p.line) // new ones first here as well
 		w := p.line[i]
 		p.line = slices.Delete(p.line, i, i+1)
 		g.admit(p, w)
@@ -218,6 +219,15 @@ func (g *gate) release(grant string, p *party) {
 			g.queue(w)
 		}
 	}
+}
+
+func untried(line []*waiter) (n int) {
+	for _, w := range line {
+		if w.m.tries == 0 {
+			n++
+		}
+	}
+	return n
 }
 
 func fewestTries(line []*waiter) int {
@@ -244,7 +254,7 @@ func (g *gate) next(now time.Time) bool {
 	free := min(int(g.all.limit), g.concurrency) - g.all.running
 	if free <= 0 {
 		g.growLater()
-		return false
+		return g.poll(free)
 	}
 	if len(g.fresh) > 0 {
 		g.give(g.fresh[0], false)
@@ -254,7 +264,14 @@ func (g *gate) next(now time.Time) bool {
 		g.give(g.again[0], false)
 		return true
 	}
-	return g.poll(free)
+	if g.poll(free) {
+		return true
+	}
+	if len(g.again) > 0 && g.polls == 0 { // nothing else can come
+		g.give(g.again[0], false)
+		return true
+	}
+	return false
 }
 
 // nextProbe gives the one turn after a pause: to a new message where there is one, or
@@ -310,7 +327,7 @@ func (g *gate) poll(free int) bool {
 	}
 	if g.all.failed > 0 { // nothing got through since: it may be an outage that begins
 		for _, p := range g.grants {
-			n -= len(p.line)
+			n -= untried(p.line)
 		}
 	}
 	if n < 1 {
@@ -366,7 +383,7 @@ func (g *gate) growLater() {
 	}
 	g.growing = true
 	epoch, failures := g.all.epoch, g.failures
-	time.AfterFunc(max(time.Second, 2*g.slow), func() {
+	time.AfterFunc(max(growAfter, 2*g.slow), func() {
 		g.mu.Lock()
 		defer g.mu.Unlock()
 		g.growing = false
@@ -512,28 +529,35 @@ func (g *gate) later(pause time.Duration, grant string) {
 }
 
 // blames says whether the message failed by itself, some time after it failed: what
-// others met since decides.
+// others met since decides, or just before where nobody came since.
 func (g *gate) blames(m *message, f failing) bool {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	p := g.grants[f.party]
-	streak := 0
-	if p != nil {
+	streak := 0 // others of the grant that failed, with no success since
+	if p := g.grants[f.party]; p != nil {
 		streak = p.streak
 	}
-	if f.plain {
-		return max(streak, g.all.streak) < unwellAt
+	blamed := false
+	switch {
+	case f.plain:
+		blamed = max(streak, g.all.streak) < unwellAt
+	case g.convicted.has(m.id): // its guilt was shown at an earlier receive
+		blamed = max(streak, g.all.streak) < 2
+	default:
+		speaks := g.tries.evidence(f, streak)
+		if speaks > 0 && m.suspicion == 0 {
+			g.suspected++
+		}
+		m.suspicion += speaks
+		if speaks == 0 || speaks > manyFail {
+			m.alone++
+		}
+		blamed = m.suspicion >= blameAt
 	}
-	all, mine := g.tries.since(f.at, f.party)
-	if f.party == partyS3 {
-		all = mine
+	if blamed {
+		g.convicted.add(m.id)
 	}
-	before := m.suspicion
-	m.suspicion += evidence(all, mine, streak)
-	if before == 0 && m.suspicion > 0 {
-		g.suspected++
-	}
-	return m.suspicion >= blameAt
+	return blamed
 }
 
 // fetched notes how the fetch of a new message's body from S3 ended.

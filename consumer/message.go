@@ -23,6 +23,7 @@ type message struct {
 
 	// What became of it here.
 	tries     int        // attempts that failed
+	alone     int        // of those, where it was not clear that many others fail
 	suspicion float64    // evidence that these were its own fault, see blames
 	held      bool       // it is counted among what waits; the gate's lock guards it
 	fetched   *fetchedAt // the last fetch of its body, where that is in S3
@@ -49,6 +50,7 @@ type fetchedAt struct {
 
 // failing is one failure of a message, to be judged.
 type failing struct {
+	began time.Time
 	at    time.Time
 	party string // whose others it is compared with: its grant's, or those fetched from S3
 	plain bool   // the handler's own word that it is the message

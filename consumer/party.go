@@ -9,7 +9,7 @@ import (
 // handler, or one grant's part of it (a mailbox, a tenant, its shard). It says how
 // many attempts may run at once. That number, the limit, grows by a step with each
 // success and shrinks by a step with each failure, so it stays up while more than
-// half get through. Below 1 the party is paused: one attempt, the probe, after each
+// half get through, and stays below the number that the system refuses. Below 1 the party is paused: one attempt, the probe, after each
 // pause, until one gets through.
 type party struct {
 	most               float64 // the limit of a party that is well
@@ -17,6 +17,7 @@ type party struct {
 	pauseMin, pauseMax time.Duration
 
 	limit   float64
+	edge    int       // the limit at which one was refused, and none below; 0: not known
 	until   time.Time // end of the pause
 	probing bool      // the probe is out
 	pauses  int       // in a row, without a success
@@ -57,8 +58,17 @@ func (p *party) succeeded(t turn, epoch int, probe bool) (resumed bool) {
 	}
 	p.streak, p.failed, p.pauses, p.hurried = 0, 0, 0, 0
 	resumed = p.paused()
-	p.limit = min(p.most, max(p.limit, 1)+p.step())
+	p.limit = min(p.most, max(p.limit, 1)+p.growth())
 	return resumed
+}
+
+// growth is a step, but near the edge, where a system takes so many at once and no
+// more, as much as makes one step of a whole round.
+func (p *party) growth() float64 {
+	if p.edge > 0 && int(p.limit+p.step()) >= p.edge {
+		return 1 / max(p.limit, 1)
+	}
+	return p.step()
 }
 
 // failure counts an attempt that failed. The limit shrinks with new messages only: a
@@ -74,6 +84,11 @@ func (p *party) failure(t turn, epoch int, probe bool) time.Duration {
 	p.failed++
 	if t.fresh {
 		p.streak++
+		if at := int(p.limit); p.edge > 0 && at < p.edge {
+			p.edge = 0 // it fails below it as well, so it is none
+		} else {
+			p.edge = at
+		}
 		p.limit -= p.step()
 	}
 	if !probe && p.limit >= 1 && p.failed < 2*int(p.most) {

@@ -32,8 +32,8 @@ func TestStopLetsHandlersFinish(t *testing.T) {
 			t.Errorf("took %s", took)
 		}
 		handled := b.count(Handled)
-		if handled != 11 {
-			t.Errorf("%d handled, not the probe and ten", handled)
+		if handled < 11 || handled > 20 { // two rounds; the first begins with one and grows
+			t.Errorf("%d handled", handled)
 		}
 		if q.left() != 50-handled {
 			t.Errorf("%d left: something finished was not deleted", q.left())
@@ -183,7 +183,7 @@ func TestStatus(t *testing.T) {
 		status(Status{})
 		down.Store(true)
 		q.send(note("2"))
-		status(Status{InFlight: 1, Paused: true})
+		status(Status{InFlight: 1, Held: 1}) // one alone is no outage
 		down.Store(false)
 		b.drained(2 * time.Minute)
 		status(Status{})

@@ -60,7 +60,7 @@ func (c *Consumer) work(m *message, w *waiter, err error) {
 			c.abandon(m, t, e)
 			return
 		case Failed, Held:
-			if over := c.wait(keep, m, e); over {
+			if over := c.wait(keep, m, t.began, e); over {
 				return
 			}
 		case busy:
@@ -90,6 +90,7 @@ func (c *Consumer) try(m *message, t turn) Event {
 		r = through
 	case e.Kind == Held && after > 0:
 		r = asked
+	case e.Kind == Failed && (m.tries > 0 || m.receives > 1): // its own word, repeated
 	case errors.Is(e.Err, errFetch): // it says nothing about the system behind the handler
 	case e.Kind == Held, e.Kind == Failed:
 		r = broke
@@ -114,8 +115,8 @@ func (c *Consumer) tell(changes []change, err error) {
 // wait keeps a message that failed here, hidden, and decides after a while whose fault
 // that was. Its own: it goes back to the queue, and its receive is used up. Else it can
 // be tried again here.
-func (c *Consumer) wait(keep context.Context, m *message, e Event) (over bool) {
-	f := failing{at: time.Now(), party: m.grant, plain: e.Kind == Failed}
+func (c *Consumer) wait(keep context.Context, m *message, began time.Time, e Event) (over bool) {
+	f := failing{began: began, at: time.Now(), party: m.grant, plain: e.Kind == Failed}
 	if errors.Is(e.Err, errFetch) {
 		f.party, f.plain = partyS3, false
 	}
@@ -128,7 +129,7 @@ func (c *Consumer) wait(keep context.Context, m *message, e Event) (over bool) {
 	kept := e
 	kept.Kind = Held
 	c.config.emit(kept)
-	pause(keep, max(jitter(doubled(c.config.PauseMin, c.config.PauseMax, m.tries-1)), after))
+	pause(keep, max(jitter(doubled(c.config.PauseMin, c.config.PauseMax, m.alone)), after))
 	switch {
 	case m.isLost(): // SQS has given it to somebody else
 		c.drop(m)

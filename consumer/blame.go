@@ -73,16 +73,17 @@ func (s sample) rate() float64 { return float64(s.failed+1) / float64(s.ok+s.fai
 // outage is never a message's fault, however long it lasts; where one in a hundred
 // fails by chance, one failure is enough; where one in five does, it takes three.
 //
-// Where nobody came since, the time before counts, as long as the time since. That is
-// wrong once where an outage begins just then, and costs one receive.
+// Where nobody came since, the time before counts, as long as the time since, unless
+// another failed as well. Failed is how many new messages did since the last success.
+// That is wrong once where an outage begins just then, and costs one receive.
 //
 // Others of the same party count for themselves: where they fail as well and none
 // succeeds, the party is unwell, not the message bad. Streak is how many of it failed
 // since its last success.
-func (t *tries) evidence(f failing, streak int) float64 {
+func (t *tries) evidence(f failing, failed, streak int) float64 {
 	now := time.Now()
 	all, mine := t.between(f.at, now, f.party)
-	if all.ok+all.failed == 0 {
+	if all.ok+all.failed == 0 && failed < 2 {
 		all, mine = t.between(f.began.Add(-now.Sub(f.at)), f.began, f.party)
 	}
 	rate := all.rate()

@@ -544,7 +544,7 @@ func (g *gate) blames(m *message, f failing) bool {
 	case g.convicted.has(m.id): // its guilt was shown at an earlier receive
 		blamed = max(streak, g.all.streak) < 2
 	default:
-		speaks := g.tries.evidence(f, streak)
+		speaks := g.tries.evidence(f, g.all.streak, streak)
 		if speaks > 0 && m.suspicion == 0 {
 			g.suspected++
 		}

@@ -20,11 +20,12 @@ type bench struct {
 	queue    *fakeQueue
 	consumer *Consumer
 
-	mu     sync.Mutex
-	events []Event
-	logged bytes.Buffer
-	cancel context.CancelFunc
-	ended  chan error
+	mu      sync.Mutex
+	events  []Event
+	logged  bytes.Buffer
+	cancel  context.CancelFunc
+	ended   chan error
+	verbose bool
 }
 
 var secret = canary.New("secret")

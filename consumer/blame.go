@@ -6,10 +6,10 @@ import (
 )
 
 // blameAt is how improbable the failures of a message must be, by the rate at which
-// others fail, before they are its own fault: less than one in fifty, as a natural
+// others fail, before they are its own fault: less than one in 5,000, as a natural
 // logarithm. A message that the system would take is a dead letter only when that
-// happens at each of its five receives, one in 300 million.
-var blameAt = math.Log(50)
+// happens at each of its five receives.
+var blameAt = math.Log(5000)
 
 // unwellAt is how many different messages fail in a row, with no success between,
 // before a plain error is no longer taken for the message's own.
@@ -77,16 +77,22 @@ func (s sample) rate() float64 { return float64(s.failed+1) / float64(s.ok+s.fai
 // another failed as well. Failed is how many new messages did since the last success.
 // That is wrong once where an outage begins just then, and costs one receive.
 //
+// Before is what spoke against it at an earlier receive; it stands where nobody else
+// says anything.
+//
 // Others of the same party count for themselves: where they fail as well and none
 // succeeds, the party is unwell, not the message bad. Streak is how many of it failed
 // since its last success.
-func (t *tries) evidence(f failing, failed, streak int) float64 {
+func (t *tries) evidence(f failing, failed, streak int, before float64) float64 {
 	now := time.Now()
 	all, mine := t.between(f.at, now, f.party)
 	if all.ok+all.failed == 0 && failed < 2 {
 		all, mine = t.between(f.began.Add(-now.Sub(f.at)), f.began, f.party)
 	}
 	rate := all.rate()
+	if all.ok+all.failed == 0 && failed < 2 {
+		rate = math.Exp(-before)
+	}
 	switch {
 	case mine.ok == 0 && streak >= 2:
 		rate = 1
@@ -96,32 +102,29 @@ func (t *tries) evidence(f failing, failed, streak int) float64 {
 	return -math.Log(rate)
 }
 
-// manyFail is the evidence below which so many others fail, three in ten, that the
-// limit paces them all: no message then waits longer for its next attempt.
-const manyFail = 1.2
-
-// idSet remembers the last ids that were added to it.
-type idSet struct {
-	ids   map[string]struct{}
-	order []string
+// convictions remembers the last messages that went back to the queue by their own
+// fault, and what each of their failures said, on the average.
+type convictions struct {
+	evidence map[string]float64
+	order    []string
 }
 
-// maxIDs bounds the set to about a megabyte.
-const maxIDs = 10_000
+// maxConvictions bounds it to about a megabyte.
+const maxConvictions = 10_000
 
-func (s *idSet) has(id string) bool { _, ok := s.ids[id]; return ok }
+// of is 0 for a message that is not known.
+func (c *convictions) of(id string) float64 { return c.evidence[id] }
 
-func (s *idSet) add(id string) {
-	if s.has(id) {
-		return
+func (c *convictions) add(id string, evidence float64) {
+	if c.evidence == nil {
+		c.evidence = map[string]float64{}
 	}
-	if s.ids == nil {
-		s.ids = map[string]struct{}{}
+	if _, known := c.evidence[id]; !known {
+		if len(c.order) == maxConvictions {
+			delete(c.evidence, c.order[0])
+			c.order = c.order[1:]
+		}
+		c.order = append(c.order, id)
 	}
-	if len(s.order) == maxIDs {
-		delete(s.ids, s.order[0])
-		s.order = s.order[1:]
-	}
-	s.ids[id] = struct{}{}
-	s.order = append(s.order, id)
+	c.evidence[id] = evidence
 }

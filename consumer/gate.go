@@ -32,7 +32,7 @@ type gate struct {
 	growing      bool          // a timer is set to raise the limit
 	lastOK       time.Time
 	lastOKParty  string
-	convicted    idSet
+	convicted    convictions
 
 	// Receiving.
 	poller    *poller // waits to receive
@@ -40,7 +40,8 @@ type gate struct {
 	mostPolls int     // 1, and more while each brings as many as it asked for
 	asked     int     // messages that they can bring
 	supply    bool    // the queue has new messages
-	skipped   bool    // paused: the receive loop had its turn and found nothing
+	empty     bool    // the last poll brought nothing
+	reserved  bool    // the probe is for what the poll underway brings
 	finishing int     // handled, not deleted yet
 
 	held, heldBytes, suspected int
@@ -54,9 +55,8 @@ const (
 	// maxGrants bounds how many grants are watched. More do not fail at once, or it is
 	// everybody's outage.
 	maxGrants = 10_000
-	// grantMost is a grant's limit, and everybody's where there are fewer handlers: five
-	// failures without a success are a pause.
-	grantMost = 5
+	// leastMost is for few handlers: ten failures in a row, not one, are a pause.
+	leastMost = 10
 	// spareHurry is how many probes more than handlers hurry.
 	spareHurry = 10
 	// againShare: what failed before gets one turn in so many, while there are others,
@@ -92,18 +92,17 @@ type waiter struct {
 type poller struct {
 	ready chan struct{}
 	limit int
-	probe bool
 	given bool
 }
 
 // turn is the right to call the handler once, given back with [gate.done].
 type turn struct {
-	grant             string
-	party             *party // counts it as running; nil: it was not watched
-	fresh, again      bool
-	probe, partyProbe bool
-	epoch, partyEpoch int
-	began             time.Time
+	grant               string
+	party               *party // counts it as running; nil: it was not watched
+	fresh, again, blank bool
+	probe, partyProbe   bool
+	epoch, partyEpoch   int
+	began               time.Time
 }
 
 // result is what an attempt says about the system behind.
@@ -118,29 +117,32 @@ const (
 
 func newGate(c Config) *gate {
 	g := &gate{concurrency: c.Concurrency, pauseMin: c.PauseMin, pauseMax: c.PauseMax, grants: map[string]*party{}, mostPolls: 1}
-	g.all = g.party(max(c.Concurrency, grantMost))
-	g.all.limit, g.all.bounded = 1, true // a process that starts in an outage takes one message, not as many as it has handlers
+	g.all = g.party()
+	// A process begins with a probe: in an outage it takes one message from the queue,
+	// not as many as it has handlers.
+	g.all.limit, g.all.bounded = 0, true
 	return g
 }
 
-func (g *gate) party(most int) *party {
-	return &party{most: float64(most), limit: float64(most), hurry: g.concurrency + spareHurry, pauseMin: g.pauseMin, pauseMax: g.pauseMax}
+func (g *gate) party() *party {
+	most := max(g.concurrency, leastMost)
+	return &party{most: most, limit: float64(most), hurry: g.concurrency + spareHurry, pauseMin: g.pauseMin, pauseMax: g.pauseMax}
 }
 
-// join puts the message into its line. Probe says that the receive loop already had the
-// leave for it. With errFull, nothing was done.
-func (g *gate) join(m *message, probe bool) (*waiter, error) {
+// join puts the message into its line. With errFull, nothing was done.
+func (g *gate) join(m *message) (*waiter, error) {
 	w := &waiter{m: m, since: time.Now(), ready: make(chan struct{})}
-	w.turn = turn{grant: m.grant, fresh: m.tries == 0 && m.receives == 1, again: m.tries > 0 || m.receives > 1}
+	w.turn = turn{grant: m.grant, fresh: m.tries == 0 && m.receives == 1, blank: m.receives == 1 && m.suspicion < blameAt/2, again: m.tries > 0 || m.receives > 1}
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	defer g.dispatch()
 	p := g.grants[m.grant]
 	switch {
-	case probe:
+	case g.reserved && m.tries == 0:
+		g.reserved = false
 		g.admit(p, w)
 		g.give(w, true)
-	case p != nil && !p.open(w.since):
+	case p != nil && !p.open(w.since, w.turn.fresh):
 		if !g.hold(m) {
 			return nil, errFull
 		}
@@ -208,9 +210,12 @@ func (g *gate) queue(w *waiter) {
 
 // release lets pass what waits for the grant, as far as it is open.
 func (g *gate) release(grant string, p *party) {
-	for len(p.line) > 0 && p.open(time.Now()) {
+	for len(p.line) > 0 {
 		i := fewestTries(p.line) // new ones first here as well
 		w := p.line[i]
+		if !p.open(time.Now(), w.turn.fresh) {
+			return
+		}
 		p.line = slices.Delete(p.line, i, i+1)
 		g.admit(p, w)
 		if w.turn.partyProbe {
@@ -249,6 +254,9 @@ func (g *gate) dispatch() {
 
 func (g *gate) next(now time.Time) bool {
 	if g.all.paused() {
+		if g.all.pauses == 0 {
+			g.growLater()
+		}
 		return g.nextProbe(now)
 	}
 	free := min(int(g.all.limit), g.concurrency) - g.all.running
@@ -275,38 +283,41 @@ func (g *gate) next(now time.Time) bool {
 }
 
 // nextProbe gives the one turn after a pause: to a new message where there is one, or
-// a message that the system can never take would hold up all the others.
+// a message that the system can never take would hold up all the others. Else to the
+// one that was tried least.
 func (g *gate) nextProbe(now time.Time) bool {
-	if !g.all.open(now) || g.all.running >= g.concurrency {
+	if !g.all.open(now, true) || g.all.running >= g.concurrency {
 		return false
 	}
 	if len(g.fresh) > 0 {
 		g.give(g.fresh[0], true)
 		return true
 	}
-	if g.poller != nil && !g.skipped && g.held < maxHeld {
-		g.all.probing = true
-		g.receive(1, true)
-		return true
-	}
-	lines := [][]*waiter{g.again}
-	for _, p := range g.grants {
-		lines = append(lines, p.line)
-	}
-	var best *waiter
-	for _, line := range lines {
-		if len(line) == 0 {
-			continue
-		}
-		if w := line[fewestTries(line)]; best == nil || w.m.tries < best.m.tries {
-			best = w
+	if g.poller != nil && g.polls == 0 && g.held < maxHeld {
+		g.receive(1)
+		if !g.empty {
+			g.reserved, g.all.probing = true, true
+			return true
 		}
 	}
-	if best == nil {
-		g.skipped = false
+	if !g.all.open(now, false) {
 		return false
 	}
-	g.skipped = false
+	var best *waiter
+	better := func(line []*waiter) {
+		if len(line) > 0 {
+			if w := line[fewestTries(line)]; best == nil || w.m.tries < best.m.tries {
+				best = w
+			}
+		}
+	}
+	better(g.again)
+	for _, p := range g.grants {
+		better(p.line)
+	}
+	if best == nil {
+		return false
+	}
 	g.give(best, true)
 	return true
 }
@@ -325,21 +336,23 @@ func (g *gate) poll(free int) bool {
 	if g.average > 0 && g.average < quick {
 		n += int(g.all.limit) / 2
 	}
-	if g.all.failed > 0 { // nothing got through since: it may be an outage that begins
-		for _, p := range g.grants {
+	for _, p := range g.grants {
+		// Not those of a grant that is unwell alone. But where nothing got through since,
+		// it may be everybody's outage that begins.
+		if !p.paused() || g.all.failed > 0 {
 			n -= untried(p.line)
 		}
 	}
 	if n < 1 {
 		return false
 	}
-	g.receive(min(n, batchSize), false)
+	g.receive(min(n, batchSize))
 	return true
 }
 
-func (g *gate) receive(n int, probe bool) {
+func (g *gate) receive(n int) {
 	p := g.poller
-	p.limit, p.probe, p.given = n, probe, true
+	p.limit, p.given = n, true
 	g.poller = nil
 	g.polls++
 	g.asked += n
@@ -378,7 +391,7 @@ func (g *gate) give(w *waiter, probe bool) {
 // growLater doubles the limit when nothing fails for a while: no answer is no refusal
 // either, where handlers take their time.
 func (g *gate) growLater() {
-	if g.growing || g.all.limit >= g.all.most {
+	if g.growing || g.all.limit >= float64(g.all.most) {
 		return
 	}
 	g.growing = true
@@ -387,8 +400,8 @@ func (g *gate) growLater() {
 		g.mu.Lock()
 		defer g.mu.Unlock()
 		g.growing = false
-		if epoch == g.all.epoch && failures == g.failures && g.all.running >= min(int(g.all.limit), g.concurrency) {
-			g.all.limit = min(2*g.all.limit, g.all.most)
+		if epoch == g.all.epoch && failures == g.failures && g.all.running > 0 && g.all.running >= min(int(g.all.limit), g.concurrency) {
+			g.all.limit = min(2*max(g.all.limit, 1), float64(g.all.most))
 		}
 		g.dispatch()
 	})
@@ -430,18 +443,18 @@ func (g *gate) finish(t turn, r result, retryAfter, took time.Duration) (changes
 		}
 	case through:
 		g.lastOK, g.lastOKParty = time.Now(), t.grant
-		if t.fresh || t.probe {
+		if t.fresh {
 			g.tries.add(t.began, t.grant, true)
 		}
-		if g.all.succeeded(t, t.epoch, t.probe) {
+		starting := g.all.pauses == 0
+		if g.all.succeeded(t.epoch, t.probe) && !starting {
 			changes = append(changes, change{kind: Resumed})
-			g.skipped = false
 		}
 		if p != nil {
-			if p.asked = 0; p.succeeded(t, t.partyEpoch, t.partyProbe || t.probe) {
+			if p.asked = 0; p.succeeded(t.partyEpoch, t.partyProbe) {
 				changes = append(changes, change{kind: GrantResumed, grant: t.grant})
 			}
-			if p.limit >= p.most {
+			if p.limit >= float64(p.most) {
 				delete(g.grants, t.grant)
 				p.bounded = false
 			}
@@ -455,16 +468,17 @@ func (g *gate) finish(t turn, r result, retryAfter, took time.Duration) (changes
 		p = g.watch(t.grant)
 		known := p != nil && p.paused() && g.all.failed == 0 && !t.probe // a grant's own pause is not everybody's
 		if p != nil {
-			if pause := p.failure(t, t.partyEpoch, t.partyProbe); pause > 0 {
+			if pause := p.failure(t.partyEpoch, t.partyProbe, t.fresh, t.blank); pause > 0 {
 				changes = append(changes, change{GrantPaused, t.grant, pause})
 				g.later(pause, t.grant)
+				g.later(time.Until(p.soon), t.grant)
 			}
 		}
 		if !known {
-			if pause := g.all.failure(t, t.epoch, t.probe); pause > 0 {
+			if pause := g.all.failure(t.epoch, t.probe, t.fresh, t.blank); pause > 0 {
 				changes = append(changes, change{Paused, "", pause})
-				g.skipped = false
 				g.later(pause, "")
+				g.later(time.Until(g.all.soon), "")
 			}
 		}
 	case asked:
@@ -492,13 +506,12 @@ func (g *gate) ask(t turn, p *party, retryAfter time.Duration) []change {
 	}
 	if g.all.paused() && !t.probe {
 		if until := time.Now().Add(retryAfter); until.After(g.all.until) {
-			g.all.until = until
+			g.all.until, g.all.soon = until, until
 			g.later(retryAfter, "")
 		}
 		return nil
 	}
 	pause := g.all.pause(false, retryAfter)
-	g.skipped = false
 	g.later(pause, "")
 	return []change{{Paused, "", pause}}
 }
@@ -510,7 +523,7 @@ func (g *gate) watch(grant string) *party {
 	}
 	p := g.grants[grant]
 	if p == nil && len(g.grants) < maxGrants {
-		p = g.party(grantMost)
+		p = g.party()
 		g.grants[grant] = p
 	}
 	return p
@@ -541,21 +554,19 @@ func (g *gate) blames(m *message, f failing) bool {
 	switch {
 	case f.plain:
 		blamed = max(streak, g.all.streak) < unwellAt
-	case g.convicted.has(m.id): // its guilt was shown at an earlier receive
-		blamed = max(streak, g.all.streak) < 2
 	default:
-		speaks := g.tries.evidence(f, g.all.streak, streak)
+		speaks := g.tries.evidence(f, g.all.streak, streak, g.convicted.of(m.id))
 		if speaks > 0 && m.suspicion == 0 {
 			g.suspected++
 		}
 		m.suspicion += speaks
-		if speaks == 0 || speaks > manyFail {
+		if speaks == 0 {
 			m.alone++
 		}
-		blamed = m.suspicion >= blameAt
-	}
-	if blamed {
-		g.convicted.add(m.id)
+		blamed = m.suspicion >= blameAt && m.tries >= 2
+		if blamed {
+			g.convicted.add(m.id, m.suspicion/float64(m.tries))
+		}
 	}
 	return blamed
 }
@@ -610,7 +621,7 @@ func (g *gate) forget(m *message) {
 }
 
 // turnToReceive returns how many messages may be asked for, once it is at least one.
-func (g *gate) turnToReceive(ctx context.Context) (limit int, probe bool, err error) {
+func (g *gate) turnToReceive(ctx context.Context) (limit int, err error) {
 	p := &poller{ready: make(chan struct{})}
 	g.mu.Lock()
 	g.poller = p
@@ -618,46 +629,53 @@ func (g *gate) turnToReceive(ctx context.Context) (limit int, probe bool, err er
 	g.mu.Unlock()
 	select {
 	case <-p.ready:
-		return p.limit, p.probe, nil
+		return p.limit, nil
 	case <-ctx.Done():
 	}
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	g.poller = nil
 	if p.given {
-		g.answered(p.limit, p.probe, nil)
+		g.answered(p.limit, nil)
 	}
-	return 0, false, context.Cause(ctx)
+	return 0, context.Cause(ctx)
 }
 
-// noAnswer: a poll has brought nothing for a second, so the queue has nothing.
+// noAnswer: a poll has brought nothing for a while, so the queue has nothing, and what
+// waits here can have the turns.
 func (g *gate) noAnswer() {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	g.supply = false
+	g.unreserve()
+	g.supply, g.empty = false, true
 	g.dispatch()
 }
 
-// received ends what turnToReceive began. The messages enter by themselves.
-func (g *gate) received(limit int, probe bool, messages []*message) {
+func (g *gate) unreserve() {
+	if g.reserved {
+		g.reserved, g.all.probing = false, false
+	}
+}
+
+// received ends what turnToReceive began. The messages have joined before.
+func (g *gate) received(limit int, messages []*message) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	g.answered(limit, probe, messages)
+	g.answered(limit, messages)
 	g.dispatch()
 }
 
-func (g *gate) answered(limit int, probe bool, messages []*message) {
+func (g *gate) answered(limit int, messages []*message) {
+	g.unreserve()
 	g.polls--
 	g.asked -= limit
+	g.empty = len(messages) == 0
 	full := len(messages) == limit
 	g.supply = full && slices.ContainsFunc(messages, func(m *message) bool { return m.receives == 1 })
 	if full {
 		g.mostPolls = min(2*g.mostPolls, mostReceives)
 	} else {
 		g.mostPolls = 1
-	}
-	if probe && len(messages) == 0 {
-		g.all.probing, g.skipped = false, true
 	}
 }
 
@@ -677,5 +695,7 @@ func (g *gate) status() (paused bool, held, suspected, grants int) {
 			grants++
 		}
 	}
-	return g.all.paused(), g.held, g.suspected, grants
+	// A pause that is over, and nothing to try, is none.
+	paused = g.all.paused() && g.all.pauses > 0 && (g.held > 0 || time.Now().Before(g.all.until))
+	return paused, g.held, g.suspected, grants
 }

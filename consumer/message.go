@@ -23,7 +23,7 @@ type message struct {
 
 	// What became of it here.
 	tries     int        // attempts that failed
-	alone     int        // of those, where it was not clear that many others fail
+	alone     int        // of those, where others said nothing against it
 	suspicion float64    // evidence that these were its own fault, see blames
 	held      bool       // it is counted among what waits; the gate's lock guards it
 	fetched   *fetchedAt // the last fetch of its body, where that is in S3

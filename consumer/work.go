@@ -60,7 +60,7 @@ func (c *Consumer) work(m *message, w *waiter, err error) {
 			c.abandon(m, t, e)
 			return
 		case Failed, Held:
-			if over := c.wait(keep, m, t.began, e); over {
+			if over := c.wait(keep, m, t, e); over {
 				return
 			}
 		case busy:
@@ -68,7 +68,7 @@ func (c *Consumer) work(m *message, w *waiter, err error) {
 			pause(keep, jitter(min(doubled(busyMin, busyMax, waits), max(e.Delay, busyMin))))
 			waits++
 		}
-		w, err = c.gate.join(m, false)
+		w, err = c.gate.join(m)
 	}
 }
 
@@ -115,8 +115,8 @@ func (c *Consumer) tell(changes []change, err error) {
 // wait keeps a message that failed here, hidden, and decides after a while whose fault
 // that was. Its own: it goes back to the queue, and its receive is used up. Else it can
 // be tried again here.
-func (c *Consumer) wait(keep context.Context, m *message, began time.Time, e Event) (over bool) {
-	f := failing{began: began, at: time.Now(), party: m.grant, plain: e.Kind == Failed}
+func (c *Consumer) wait(keep context.Context, m *message, t turn, e Event) (over bool) {
+	f := failing{began: t.began, at: time.Now(), party: m.grant, plain: e.Kind == Failed}
 	if errors.Is(e.Err, errFetch) {
 		f.party, f.plain = partyS3, false
 	}
@@ -129,7 +129,7 @@ func (c *Consumer) wait(keep context.Context, m *message, began time.Time, e Eve
 	kept := e
 	kept.Kind = Held
 	c.config.emit(kept)
-	pause(keep, max(jitter(doubled(c.config.PauseMin, c.config.PauseMax, m.alone)), after))
+	pause(keep, max(jitter(doubled(c.config.PauseMin/4, c.config.PauseMax, m.alone)), after))
 	switch {
 	case m.isLost(): // SQS has given it to somebody else
 		c.drop(m)

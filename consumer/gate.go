@@ -433,6 +433,9 @@ func (g *gate) finish(t turn, r result, retryAfter, took time.Duration) (changes
 	}
 	p := g.grants[t.grant]
 	if r != nothing {
+		if g.average == 0 {
+			g.average = took
+		}
 		g.average += (took - g.average) / 8
 	}
 	switch r {
@@ -451,13 +454,10 @@ func (g *gate) finish(t turn, r result, retryAfter, took time.Duration) (changes
 			changes = append(changes, change{kind: Resumed})
 		}
 		if p != nil {
-			if p.asked = 0; p.succeeded(t.partyEpoch, t.partyProbe) {
+			if p.succeeded(t.partyEpoch, t.partyProbe) {
 				changes = append(changes, change{kind: GrantResumed, grant: t.grant})
 			}
-			if p.limit >= float64(p.most) {
-				delete(g.grants, t.grant)
-				p.bounded = false
-			}
+			g.unwatch(t.grant, p)
 		}
 	case broke:
 		g.failures++
@@ -490,22 +490,22 @@ func (g *gate) finish(t turn, r result, retryAfter, took time.Duration) (changes
 	return changes
 }
 
-// ask closes everything for as long as the system asked, or only the grant if that is
-// the only one that is asked, again and again, while others get through.
+// ask closes everything for as long as the system asked, or only the grant, where few
+// are asked, again and again, while others get through.
 func (g *gate) ask(t turn, p *party, retryAfter time.Duration) []change {
+	now := time.Now()
 	if p = g.watch(t.grant); p != nil {
-		p.asked++
-		others := g.lastOKParty != t.grant && g.lastOK.After(p.askedAt)
-		p.askedAt = time.Now()
-		if p.asked >= 2 && others && !t.probe {
+		p.probing = p.probing && !t.partyProbe
+		again := now.Sub(p.askedAt) < askedMemory && g.lastOKParty != t.grant && g.lastOK.After(p.askedAt)
+		p.askedAt = now
+		if again && !t.probe && g.askers(now) <= fewAskers {
 			pause := p.pause(false, retryAfter)
 			g.later(pause, t.grant)
 			return []change{{GrantPaused, t.grant, pause}}
 		}
-		p.probing = p.probing && !t.partyProbe
 	}
 	if g.all.paused() && !t.probe {
-		if until := time.Now().Add(retryAfter); until.After(g.all.until) {
+		if until := now.Add(retryAfter); until.After(g.all.until) {
 			g.all.until, g.all.soon = until, until
 			g.later(retryAfter, "")
 		}
@@ -514,6 +514,23 @@ func (g *gate) ask(t turn, p *party, retryAfter time.Duration) []change {
 	pause := g.all.pause(false, retryAfter)
 	g.later(pause, "")
 	return []change{{Paused, "", pause}}
+}
+
+const (
+	// askedMemory is for how long it is remembered that a grant was asked for a pause.
+	askedMemory = 5 * time.Minute
+	// fewAskers is how many grants can have a limit of their own at once. Where more are
+	// asked, it is everybody's.
+	fewAskers = 10
+)
+
+func (g *gate) askers(now time.Time) (n int) {
+	for _, p := range g.grants {
+		if now.Sub(p.askedAt) < askedMemory {
+			n++
+		}
+	}
+	return n
 }
 
 // watch returns the grant's party, which exists from its first failure on.
@@ -527,6 +544,16 @@ func (g *gate) watch(grant string) *party {
 		g.grants[grant] = p
 	}
 	return p
+}
+
+// unwatch ends that, for a grant that is well and was not asked for a pause lately.
+func (g *gate) unwatch(grant string, p *party) {
+	if p.limit >= float64(p.most) {
+		p.bounded = false
+		if time.Since(p.askedAt) >= askedMemory && len(p.line) == 0 {
+			delete(g.grants, grant)
+		}
+	}
 }
 
 // later looks again after the pause.

@@ -36,8 +36,7 @@ type party struct {
 
 	// A grant's:
 	line    []*waiter // messages that wait for its pause to end
-	asked   int       // times in a row that the system asked for a pause
-	askedAt time.Time // the last of them
+	askedAt time.Time // when the system last asked for a pause
 }
 
 func (p *party) paused() bool { return p.limit < 1 }

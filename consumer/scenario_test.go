@@ -1,0 +1,474 @@
+package consumer
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"math/rand/v2"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/onepagecrm/nylas-webhooks/notification"
+)
+
+// world is a queue, a system behind, and consumers between, on the clock of a synctest
+// bubble.
+type world struct {
+	t       *testing.T
+	queue   *fakeQueue
+	system  *system
+	benches []*bench
+	begin   time.Time
+}
+
+// system is what notifications are delivered to. It answers by rules, the first that
+// has an opinion decides; none: it takes the notification.
+type system struct {
+	latency time.Duration
+	rules   []rule
+
+	mu     sync.Mutex
+	busy   int // calls at once
+	calls  int
+	taken  map[string]int
+	last   time.Time // when the last good one was taken
+	lagged time.Duration
+}
+
+// rule is one opinion of the system about a call. Busy is how many run, it included.
+type rule func(n notification.Notification, busy int) (err error, known bool)
+
+var errUnavailable = errors.New("503 Service Unavailable")
+
+func (s *system) handle(ctx context.Context, n notification.Notification) error {
+	s.mu.Lock()
+	s.busy++
+	s.calls++
+	var err error
+	for _, rule := range s.rules {
+		if opinion, known := rule(n, s.busy); known {
+			err = opinion
+			break
+		}
+	}
+	s.mu.Unlock()
+	var slow *slowError
+	switch {
+	case errors.As(err, &slow):
+		pause(ctx, slow.d)
+		err = slow.err
+	default:
+		time.Sleep(s.latency)
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.busy--
+	if err == nil {
+		s.taken[n.ID]++
+		if s.taken[n.ID] == 1 {
+			s.last = time.Now()
+			s.lagged = max(s.lagged, time.Since(n.ReceivedAt))
+		}
+	}
+	return err
+}
+
+// slowError is an answer that takes its time.
+type slowError struct {
+	d   time.Duration
+	err error
+}
+
+func (e *slowError) Error() string { return "slow" }
+
+func (s *system) count() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return len(s.taken)
+}
+
+func newWorld(t *testing.T, latency time.Duration, rules ...rule) *world {
+	return &world{t: t, queue: newFakeQueue(t), begin: time.Now(),
+		system: &system{latency: latency, rules: rules, taken: map[string]int{}}}
+}
+
+// bad is what a system never takes, with any answer.
+const bad = "bad"
+
+// never refuses the notifications of type bad.
+func never(n notification.Notification, _ int) (error, bool) {
+	return Unavailable(errors.New("500 Internal Server Error"), 0), n.Type == bad
+}
+
+// byChance fails with that probability.
+func byChance(p float64) rule {
+	return func(notification.Notification, int) (error, bool) {
+		return Unavailable(errUnavailable, 0), rand.Float64() < p
+	}
+}
+
+// atOnce takes so many at once and refuses more, immediately.
+func atOnce(most int) rule {
+	return func(_ notification.Notification, busy int) (error, bool) {
+		return &slowError{0, Unavailable(errUnavailable, 0)}, busy > most
+	}
+}
+
+// perSecond is a token bucket of one second.
+func perSecond(rate float64, retryAfter time.Duration) rule {
+	tokens, last := rate, time.Now()
+	return func(notification.Notification, int) (error, bool) {
+		now := time.Now()
+		tokens, last = min(rate, tokens+now.Sub(last).Seconds()*rate), now
+		if tokens < 1 {
+			return Unavailable(errors.New("429 Too Many Requests"), retryAfter), true
+		}
+		tokens--
+		return nil, true
+	}
+}
+
+// down is an outage of those for whom it is down.
+func down(from, until time.Time, whom func(notification.Notification) bool) rule {
+	return func(n notification.Notification, _ int) (error, bool) {
+		now := time.Now()
+		return Unavailable(errUnavailable, 0), !now.Before(from) && now.Before(until) && (whom == nil || whom(n))
+	}
+}
+
+// run starts a consumer. Each call is one more replica.
+func (w *world) run(c Config) *bench {
+	b := &bench{t: w.t, queue: w.queue, ended: make(chan error, 1)}
+	c.SQS, c.QueueURL, c.Logger = w.queue, "https://sqs.eu-west-1.amazonaws.com/1/queue", slog.New(slog.DiscardHandler)
+	if c.Handler == nil {
+		c.Handler = w.system.handle
+	}
+	c.Observe = func(e Event) {
+		b.mu.Lock()
+		defer b.mu.Unlock()
+		if e.Kind != Held && e.Kind != Handled { // there are many
+			b.events = append(b.events, e)
+		}
+	}
+	consumer, err := New(c)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	b.consumer = consumer
+	var ctx context.Context
+	ctx, b.cancel = context.WithCancel(w.t.Context())
+	go func() { b.ended <- consumer.Run(ctx) }()
+	w.benches = append(w.benches, b)
+	return b
+}
+
+// stop stops all consumers that run.
+func (w *world) stop() {
+	for _, b := range w.benches {
+		b.cancel()
+	}
+	for _, b := range w.benches {
+		if err := <-b.ended; err != nil {
+			w.t.Errorf("Run: %v", err)
+		}
+	}
+	w.benches = nil
+}
+
+// backlog puts n notifications on the queue, changed by change.
+func (w *world) backlog(n int, change func(i int, n *notification.Notification)) {
+	for i := range n {
+		one := note(fmt.Sprint(len(w.queue.messages)))
+		if change != nil {
+			change(i, &one)
+		}
+		w.queue.send(one)
+	}
+}
+
+// steady sends rate notifications a second for d.
+func (w *world) steady(rate int, d time.Duration, change func(i int, n *notification.Notification)) {
+	for i := range int(d.Seconds()) * rate {
+		w.backlog(1, func(_ int, n *notification.Notification) {
+			if change != nil {
+				change(i, n)
+			}
+		})
+		time.Sleep(time.Second / time.Duration(rate))
+	}
+}
+
+// until waits until so many were taken, at most for d, and returns the time since the
+// beginning.
+func (w *world) until(taken int, d time.Duration) time.Duration {
+	for end := time.Now().Add(d); w.system.count() < taken && time.Now().Before(end); {
+		time.Sleep(50 * time.Millisecond)
+	}
+	return w.system.last.Sub(w.begin)
+}
+
+// gone waits until the queue is empty, at most for d.
+func (w *world) gone(d time.Duration) time.Duration {
+	begin := time.Now()
+	for time.Since(begin) < d && w.queue.left() > 0 {
+		time.Sleep(time.Second)
+	}
+	return time.Since(begin)
+}
+
+// deadGood is how many dead letters the system would have taken.
+func (w *world) deadGood() (n int) {
+	w.queue.mu.Lock()
+	defer w.queue.mu.Unlock()
+	for _, m := range w.queue.dead {
+		if m.wire.Attributes[notification.AttrType].Value != bad {
+			n++
+		}
+	}
+	return n
+}
+
+// result is what a scenario measured.
+type measured struct {
+	share float64 // of the ideal; 1 is all
+	dead  int     // dead letters that the system would have taken
+	note  string
+}
+
+// scenario is one row of the table.
+type scenario struct {
+	name, ideal string
+	run         func(w *world) measured // in a bubble
+	least       float64                 // share that a test asks for; the table says what is reached
+}
+
+func everyNth(n int, typ string) func(int, *notification.Notification) {
+	return func(i int, one *notification.Notification) {
+		if n > 0 && i%n == n/2 {
+			one.Type = typ
+		}
+	}
+}
+
+func seconds1(d time.Duration) string { return fmt.Sprintf("%.1f s", d.Seconds()) }
+
+// timed is the share of a scenario whose ideal is a time.
+func timed(w *world, taken int, ideal, limit time.Duration) measured {
+	took := w.until(taken, limit)
+	if w.system.count() < taken {
+		return measured{share: 0, dead: w.deadGood(), note: fmt.Sprintf("%d of %d after %s", w.system.count(), taken, limit)}
+	}
+	return measured{share: ideal.Seconds() / took.Seconds(), dead: w.deadGood(), note: seconds1(took)}
+}
+
+func backlogWithBad(percent int) scenario {
+	const messages, latency = 5000, 50 * time.Millisecond
+	return scenario{
+		name: fmt.Sprintf("backlog of 5,000, %d %% always refused", percent), ideal: "one try each: 25 s", least: 0.7,
+		run: func(w *world) measured {
+			w.system.latency, w.system.rules = latency, []rule{never}
+			every := 100 / percent
+			w.backlog(messages, everyNth(every, bad))
+			w.run(Config{})
+			return timed(w, messages-messages/every, messages*latency/10, time.Hour)
+		},
+	}
+}
+
+func hiccups(percent int) scenario {
+	const messages, latency = 5000, 50 * time.Millisecond
+	return scenario{
+		name: fmt.Sprintf("%d %% random 503", percent), ideal: "200 tries a second", least: 0.7,
+		run: func(w *world) measured {
+			p := float64(percent) / 100
+			w.system.latency, w.system.rules = latency, []rule{byChance(p)}
+			w.backlog(messages, nil)
+			w.run(Config{})
+			return timed(w, messages, time.Duration(messages/(1-p))*latency/10, time.Hour)
+		},
+	}
+}
+
+func capacity(most int) scenario {
+	const messages, latency = 1000, 50 * time.Millisecond
+	return scenario{
+		name: fmt.Sprintf("takes %d at once, concurrency 10", most), ideal: "always so many at once", least: 0.6,
+		run: func(w *world) measured {
+			w.system.latency, w.system.rules = latency, []rule{atOnce(most)}
+			w.backlog(messages, nil)
+			w.run(Config{})
+			return timed(w, messages, time.Duration(messages)*latency/time.Duration(most), time.Hour)
+		},
+	}
+}
+
+func rateLimit(rate float64) scenario {
+	const messages = 600
+	return scenario{
+		name: fmt.Sprintf("three workers, the system allows %g a second and says Retry-After: 1", rate), ideal: "all that it allows", least: 0.8,
+		run: func(w *world) measured {
+			w.system.latency, w.system.rules = 50*time.Millisecond, []rule{perSecond(rate, time.Second)}
+			w.backlog(messages, nil)
+			for range 3 {
+				w.run(Config{})
+			}
+			return timed(w, messages, time.Duration(messages/rate*float64(time.Second)), 3*time.Hour)
+		},
+	}
+}
+
+// steadyBad is steady traffic of which some is always refused, for d.
+func steadyBad(rate, percent int, d time.Duration) scenario {
+	return scenario{
+		name: fmt.Sprintf("%d a second, %d %% always refused, for %s", rate, percent, d), ideal: "every good one at once", least: 0.99,
+		run: func(w *world) measured {
+			w.system.latency, w.system.rules = 50*time.Millisecond, []rule{never}
+			w.run(Config{})
+			every := 100 / percent
+			w.steady(rate, d, everyNth(every, bad))
+			sent := int(d.Seconds()) * rate
+			good := sent - sent/every
+			time.Sleep(time.Second)
+			return measured{share: float64(w.system.count()) / float64(good), dead: w.deadGood(),
+				note: fmt.Sprintf("%d of %d good, the slowest after %s; %d bad waiting", w.system.count(), good, w.system.lagged.Round(time.Millisecond), w.queue.left())}
+		},
+	}
+}
+
+// shard is an outage of three of ten grants for an hour.
+func shard(d time.Duration) scenario {
+	return scenario{
+		name: fmt.Sprintf("three of ten grants down for %s", d), ideal: "the healthy at full rate", least: 0.99,
+		run: func(w *world) measured {
+			sick := func(n notification.Notification) bool { return n.GrantID < "grant-3" }
+			w.system.latency = 20 * time.Millisecond
+			w.system.rules = []rule{down(w.begin, w.begin.Add(d), sick)}
+			w.run(Config{})
+			sent := 0
+			w.steady(2, d, func(i int, n *notification.Notification) {
+				if n.GrantID = fmt.Sprintf("grant-%d", i%10); !sick(*n) {
+					sent++
+				}
+			})
+			healthy := w.system.count()
+			empty := w.gone(2 * time.Hour)
+			return measured{share: float64(healthy) / float64(sent), dead: w.queue.deadLetters(),
+				note: fmt.Sprintf("%d of %d; the rest %s after the end", healthy, sent, empty.Round(time.Second))}
+		},
+	}
+}
+
+func scenarios(long bool) []scenario {
+	hours := 20 * time.Minute
+	if long {
+		hours = 3 * time.Hour
+	}
+	all := []scenario{
+		{name: "20 always refused, then 200 good", ideal: "the good in 2 s; the bad in 5 receives", least: 0.01, run: func(w *world) measured {
+			w.system.latency, w.system.rules = 50*time.Millisecond, []rule{never}
+			w.backlog(20, everyNth(1, bad))
+			w.run(Config{})
+			w.backlog(200, nil)
+			m := timed(w, 200, time.Second, time.Hour)
+			empty := w.gone(time.Hour)
+			m.note += fmt.Sprintf("; %d of the bad dead letters after %s", w.queue.deadLetters(), empty.Round(time.Second))
+			return m
+		}},
+		backlogWithBad(1), backlogWithBad(5), backlogWithBad(10), backlogWithBad(20),
+		steadyBad(2, 10, hours), steadyBad(10, 5, hours),
+		hiccups(1), hiccups(5), hiccups(20),
+		capacity(9), capacity(3),
+		rateLimit(1), rateLimit(2),
+		shard(time.Hour),
+		{name: "ten jobs of 5 minutes, cold start", ideal: "5 minutes", least: 0.95, run: func(w *world) measured {
+			w.system.latency = 5 * time.Minute
+			w.backlog(10, nil)
+			w.run(Config{HandlerTimeout: time.Hour})
+			return timed(w, 10, 5*time.Minute, 2*time.Hour)
+		}},
+		{name: "total outage of 2 hours", ideal: "no receive used", least: 0.5, run: func(w *world) measured {
+			w.system.latency = 50 * time.Millisecond
+			end := w.begin.Add(2 * time.Hour)
+			w.system.rules = []rule{down(w.begin.Add(10*time.Second), end, nil)}
+			w.backlog(10_000, nil)
+			w.run(Config{})
+			m := timed(w, 10_000, 2*time.Hour+40*time.Second, 5*time.Hour)
+			m.note += fmt.Sprintf(", received at most %d times", w.queue.mostReceives())
+			return m
+		}},
+		{name: "a release that fails for an hour with plain errors", ideal: "no dead letter", least: 0.5, run: func(w *world) measured {
+			w.system.latency = 50 * time.Millisecond
+			end := w.begin.Add(time.Hour)
+			w.system.rules = []rule{func(notification.Notification, int) (error, bool) {
+				return errors.New("column does not exist"), time.Now().Before(end)
+			}}
+			w.backlog(1000, nil)
+			w.run(Config{})
+			m := timed(w, 1000, time.Hour, 3*time.Hour)
+			m.note += fmt.Sprintf(", received at most %d times", w.queue.mostReceives())
+			return m
+		}},
+		{name: "one of 50 grants answers after 20 s, with a timeout", ideal: "the others at once", least: 0.95, run: func(w *world) measured {
+			w.system.latency = 50 * time.Millisecond
+			w.system.rules = []rule{func(n notification.Notification, _ int) (error, bool) {
+				return &slowError{20 * time.Second, Unavailable(errors.New("timeout"), 0)}, n.GrantID == "grant-0"
+			}}
+			w.run(Config{})
+			w.steady(10, 10*time.Minute, func(i int, n *notification.Notification) { n.GrantID = fmt.Sprintf("grant-%d", i%50) })
+			time.Sleep(time.Second)
+			return measured{share: float64(w.system.count()) / 5880, dead: w.queue.deadLetters(), note: fmt.Sprintf("the slowest after %s", w.system.lagged.Round(time.Millisecond))}
+		}},
+		{name: "one of 50 grants is limited to one in 10 s, Retry-After: 10", ideal: "the others at once", least: 0.95, run: func(w *world) measured {
+			w.system.latency = 50 * time.Millisecond
+			last := time.Time{}
+			w.system.rules = []rule{func(n notification.Notification, busy int) (error, bool) {
+				if n.GrantID != "grant-0" {
+					return nil, false
+				}
+				if time.Since(last) < 10*time.Second {
+					return Unavailable(errors.New("429"), 10*time.Second), true
+				}
+				last = time.Now()
+				return nil, true
+			}}
+			w.run(Config{})
+			others := 0
+			w.steady(10, 10*time.Minute, func(i int, n *notification.Notification) {
+				if n.GrantID = fmt.Sprintf("grant-%d", i%50); i%50 != 0 {
+					others++
+				}
+			})
+			time.Sleep(time.Second)
+			w.system.mu.Lock()
+			defer w.system.mu.Unlock()
+			got := 0
+			for i := range 6000 {
+				if i%50 != 0 && w.system.taken[fmt.Sprint(i)] > 0 {
+					got++
+				}
+			}
+			return measured{share: float64(got) / float64(others), dead: w.queue.deadLetters(), note: fmt.Sprintf("%d of %d others", got, others)}
+		}},
+	}
+	return all
+}
+
+// TestScenarios is the short version of the table, with wide margins.
+func TestScenarios(t *testing.T) {
+	for _, s := range scenarios(false) {
+		t.Run(s.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				w := newWorld(t, 0)
+				m := s.run(w)
+				w.stop()
+				t.Logf("%.0f %% of the ideal; %s; %d dead", 100*m.share, m.note, m.dead)
+				if m.share < s.least || m.dead > 0 {
+					t.Errorf("%.0f %% of the ideal, want %.0f at least; %s; %d dead letters that would have been taken", 100*m.share, 100*s.least, m.note, m.dead)
+				}
+			})
+		})
+	}
+}

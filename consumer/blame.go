@@ -83,23 +83,37 @@ func (s sample) rate() float64 { return float64(s.failed+1) / float64(s.ok+s.fai
 // Others of the same party count for themselves: where they fail as well and none
 // succeeds, the party is unwell, not the message bad. Streak is how many of it failed
 // since its last success.
-func (t *tries) evidence(f failing, failed, streak int, before float64) float64 {
+func (t *tries) evidence(f failing, failed, streak int, before float64) (speaks float64, silent bool) {
 	now := time.Now()
 	all, mine := t.between(f.at, now, f.party)
 	if all.ok+all.failed == 0 && failed < 2 {
 		all, mine = t.between(f.began.Add(-now.Sub(f.at)), f.began, f.party)
 	}
-	rate := all.rate()
-	if all.ok+all.failed == 0 && failed < 2 {
-		rate = math.Exp(-before)
-	}
 	switch {
 	case mine.ok == 0 && streak >= 2:
-		rate = 1
-	case mine.ok+mine.failed > 0:
+		return 0, true
+	case all.ok+all.failed == 0 && failed < 2:
+		return before, true
+	case all.ok == 0:
+		return 0, true
+	}
+	rate := all.rate()
+	if mine.ok+mine.failed > 0 {
 		rate = max(rate, mine.rate())
 	}
-	return -math.Log(rate)
+	return -math.Log(rate), false
+}
+
+// silence is what a failure says where nobody else comes, of a message that others have
+// outrun before: a little, more where it was twenty of them. It would be tried for hours.
+func silence(suspicion float64) float64 {
+	switch {
+	case suspicion >= math.Log(20):
+		return 1
+	case suspicion > 0:
+		return 0.25
+	}
+	return 0
 }
 
 // convictions remembers the last messages that went back to the queue by their own

@@ -30,8 +30,7 @@ type gate struct {
 	failures     int           // attempts that failed, ever
 	slow         time.Duration // how long the last of them took
 	growing      bool          // a timer is set to raise the limit
-	lastOK       time.Time
-	lastOKParty  string
+	ok           [2]okAt       // the last success, and the last of another party
 	convicted    convictions
 
 	// Receiving.
@@ -61,7 +60,7 @@ const (
 	spareHurry = 10
 	// againShare: what failed before gets one turn in so many, while there are others,
 	// and any turn once it has waited for againPatience.
-	againShare    = 5
+	againShare    = 20
 	againPatience = 30 * time.Second
 	// mostReceives bounds the receives side by side: 8 bring 80 messages in the 10 to
 	// 20 ms of a request, some thousand a second.
@@ -132,23 +131,26 @@ func (g *gate) party() *party {
 // join puts the message into its line. With errFull, nothing was done.
 func (g *gate) join(m *message) (*waiter, error) {
 	w := &waiter{m: m, since: time.Now(), ready: make(chan struct{})}
-	w.turn = turn{grant: m.grant, fresh: m.tries == 0 && m.receives == 1, blank: m.receives == 1 && m.suspicion < blameAt/2, again: m.tries > 0 || m.receives > 1}
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	defer g.dispatch()
+	w.turn = turn{
+		grant: m.grant,
+		fresh: m.tries == 0 && m.receives == 1,
+		again: m.tries > 0 || m.receives > 1,
+		blank: m.suspicion < blameAt/2 && g.convicted.of(m.id) == 0,
+	}
 	p := g.grants[m.grant]
 	switch {
 	case g.reserved && m.tries == 0:
 		g.reserved = false
-		g.admit(p, w)
 		g.give(w, true)
-	case p != nil && !p.open(w.since, w.turn.fresh):
+	case p != nil && p.paused() && !p.open(w.since, w.turn.fresh):
 		if !g.hold(m) {
 			return nil, errFull
 		}
 		p.line = append(p.line, w)
 	default:
-		g.admit(p, w)
 		g.queue(w)
 	}
 	return w, nil
@@ -173,29 +175,24 @@ func (g *gate) await(ctx context.Context, w *waiter) (turn, error) {
 }
 
 func (g *gate) leaveLines(w *waiter) {
-	is := func(other *waiter) bool { return other == w }
-	g.fresh, g.again = slices.DeleteFunc(g.fresh, is), slices.DeleteFunc(g.again, is)
-	if p := g.grants[w.m.grant]; p != nil {
-		p.line = slices.DeleteFunc(p.line, is)
-	}
-	if p := w.turn.party; p != nil {
-		p.running--
-		if w.turn.partyProbe {
-			p.probing = false
-			g.release(w.m.grant, p)
-		}
+	g.remove(w)
+	if p := g.grants[w.m.grant]; p != nil && w.turn.partyProbe {
+		p.probing = false
+		g.release(p)
 	}
 }
 
-// admit notes that the message's grant lets it pass.
-func (g *gate) admit(p *party, w *waiter) {
-	if p == nil {
-		return
+// remove takes the waiter out of whatever line it is in.
+func (g *gate) remove(w *waiter) {
+	without := func(line []*waiter) []*waiter {
+		if i := slices.Index(line, w); i >= 0 {
+			return slices.Delete(line, i, i+1)
+		}
+		return line
 	}
-	w.turn.party, w.turn.partyEpoch = p, p.epoch
-	p.running++
-	if p.paused() {
-		w.turn.partyProbe, p.probing = true, true
+	g.fresh, g.again = without(g.fresh), without(g.again)
+	if p := g.grants[w.m.grant]; p != nil {
+		p.line = without(p.line)
 	}
 }
 
@@ -208,22 +205,47 @@ func (g *gate) queue(w *waiter) {
 	}
 }
 
-// release lets pass what waits for the grant, as far as it is open.
-func (g *gate) release(grant string, p *party) {
-	for len(p.line) > 0 {
-		i := fewestTries(p.line) // new ones first here as well
-		w := p.line[i]
-		if !p.open(time.Now(), w.turn.fresh) {
-			return
-		}
-		p.line = slices.Delete(p.line, i, i+1)
-		g.admit(p, w)
-		if w.turn.partyProbe {
-			g.fresh = append([]*waiter{w}, g.fresh...)
-		} else {
+// release moves what waits for the grant into the lines: all of it when the pause has
+// ended, one as the probe when it is time for that.
+func (g *gate) release(p *party) {
+	if len(p.line) == 0 {
+		return
+	}
+	if !p.paused() {
+		for _, w := range p.line {
 			g.queue(w)
 		}
+		p.line = nil
+		return
 	}
+	// A message that was not tried yet, if there is one.
+	w := p.line[fewestTries(p.line)]
+	if p.open(time.Now(), w.turn.fresh) {
+		g.remove(w)
+		w.turn.partyProbe, p.probing = true, true
+		g.fresh = append([]*waiter{w}, g.fresh...)
+	}
+}
+
+// first is the first in the line whose grant lets it pass. What waits for a grant that
+// is paused goes to the grant's line.
+func (g *gate) first(line *[]*waiter, now time.Time) *waiter {
+	for i := 0; i < len(*line); {
+		w := (*line)[i]
+		p := g.grants[w.m.grant]
+		switch {
+		case p == nil || w.turn.partyProbe || p.open(now, w.turn.fresh):
+			return w
+		case p.paused():
+			*line = slices.Delete(*line, i, i+1)
+			g.hold(w.m)
+			p.line = append(p.line, w)
+		default:
+			g.hold(w.m)
+			i++
+		}
+	}
+	return nil
 }
 
 func untried(line []*waiter) (n int) {
@@ -264,22 +286,15 @@ func (g *gate) next(now time.Time) bool {
 		g.growLater()
 		return g.poll(free)
 	}
-	if len(g.fresh) > 0 {
-		g.give(g.fresh[0], false)
+	if w := g.first(&g.fresh, now); w != nil {
+		g.give(w, false)
 		return true
 	}
-	if len(g.again) > 0 && g.mayAgain(now) {
-		g.give(g.again[0], false)
+	if w := g.first(&g.again, now); w != nil && g.mayAgain(w, now) {
+		g.give(w, false)
 		return true
 	}
-	if g.poll(free) {
-		return true
-	}
-	if len(g.again) > 0 && g.polls == 0 { // nothing else can come
-		g.give(g.again[0], false)
-		return true
-	}
-	return false
+	return g.poll(free)
 }
 
 // nextProbe gives the one turn after a pause: to a new message where there is one, or
@@ -322,9 +337,10 @@ func (g *gate) nextProbe(now time.Time) bool {
 	return true
 }
 
-func (g *gate) mayAgain(now time.Time) bool {
+// mayAgain: new messages go first, where there are any.
+func (g *gate) mayAgain(w *waiter, now time.Time) bool {
 	return !g.supply || g.credit >= againShare-1 && 2*(g.retrying+1) <= int(g.all.limit) ||
-		now.Sub(g.again[0].since) >= againPatience
+		now.Sub(w.since) >= againPatience
 }
 
 // poll lets the receive loop ask for as many messages as there will be handlers for.
@@ -332,14 +348,19 @@ func (g *gate) poll(free int) bool {
 	if g.poller == nil || g.polls >= g.mostPolls || g.held >= maxHeld || g.finishing > g.concurrency+10*batchSize {
 		return false
 	}
-	n := free - len(g.fresh) - g.asked
+	n := free - g.asked
+	for _, w := range g.fresh {
+		if p := g.grants[w.m.grant]; p == nil || !p.sick() {
+			n--
+		}
+	}
 	if g.average > 0 && g.average < quick {
 		n += int(g.all.limit) / 2
 	}
 	for _, p := range g.grants {
 		// Not those of a grant that is unwell alone. But where nothing got through since,
 		// it may be everybody's outage that begins.
-		if !p.paused() || g.all.failed > 0 {
+		if g.all.failed > 0 {
 			n -= untried(p.line)
 		}
 	}
@@ -359,19 +380,14 @@ func (g *gate) receive(n int) {
 	close(p.ready)
 }
 
-// give is called for a waiter in one of the lines, or in none.
+// give gives the turn.
 func (g *gate) give(w *waiter, probe bool) {
-	is := func(other *waiter) bool { return other == w }
-	switch {
-	case len(g.fresh) > 0 && g.fresh[0] == w:
-		g.fresh = g.fresh[1:]
-	case len(g.again) > 0 && g.again[0] == w:
-		g.again = g.again[1:]
-	default:
-		g.again = slices.DeleteFunc(g.again, is)
-		if p := g.grants[w.m.grant]; p != nil && slices.Contains(p.line, w) {
-			p.line = slices.DeleteFunc(p.line, is)
-			g.admit(p, w)
+	g.remove(w)
+	if p := g.grants[w.m.grant]; p != nil {
+		w.turn.party, w.turn.partyEpoch = p, p.epoch
+		p.running++
+		if p.paused() {
+			w.turn.partyProbe, p.probing = true, true
 		}
 	}
 	g.unhold(w.m)
@@ -445,7 +461,7 @@ func (g *gate) finish(t turn, r result, retryAfter, took time.Duration) (changes
 			p.probing = p.probing && !t.partyProbe
 		}
 	case through:
-		g.lastOK, g.lastOKParty = time.Now(), t.grant
+		g.noteOK(t.grant)
 		if t.fresh {
 			g.tries.add(t.began, t.grant, true)
 		}
@@ -485,7 +501,7 @@ func (g *gate) finish(t turn, r result, retryAfter, took time.Duration) (changes
 		changes = g.ask(t, p, retryAfter)
 	}
 	if p != nil {
-		g.release(t.grant, p)
+		g.release(p)
 	}
 	return changes
 }
@@ -496,7 +512,13 @@ func (g *gate) ask(t turn, p *party, retryAfter time.Duration) []change {
 	now := time.Now()
 	if p = g.watch(t.grant); p != nil {
 		p.probing = p.probing && !t.partyProbe
-		again := now.Sub(p.askedAt) < askedMemory && g.lastOKParty != t.grant && g.lastOK.After(p.askedAt)
+		if p.paused() && !t.partyProbe && !g.all.paused() { // begun before
+			p.until = maxTime(p.until, now.Add(retryAfter))
+			p.soon = p.until
+			g.later(retryAfter, t.grant)
+			return nil
+		}
+		again := now.Sub(p.askedAt) < askedMemory && g.othersOK(t.grant).After(p.askedAt)
 		p.askedAt = now
 		if again && !t.probe && g.askers(now) <= fewAskers {
 			pause := p.pause(false, retryAfter)
@@ -523,6 +545,33 @@ const (
 	// asked, it is everybody's.
 	fewAskers = 10
 )
+
+func maxTime(a, b time.Time) time.Time {
+	if a.After(b) {
+		return a
+	}
+	return b
+}
+
+type okAt struct {
+	party string
+	at    time.Time
+}
+
+func (g *gate) noteOK(party string) {
+	if g.ok[0].party != party {
+		g.ok[1] = g.ok[0]
+	}
+	g.ok[0] = okAt{party, time.Now()}
+}
+
+// othersOK is when another party last succeeded.
+func (g *gate) othersOK(party string) time.Time {
+	if g.ok[0].party != party {
+		return g.ok[0].at
+	}
+	return g.ok[1].at
+}
 
 func (g *gate) askers(now time.Time) (n int) {
 	for _, p := range g.grants {
@@ -562,14 +611,14 @@ func (g *gate) later(pause time.Duration, grant string) {
 		g.mu.Lock()
 		defer g.mu.Unlock()
 		if p := g.grants[grant]; p != nil {
-			g.release(grant, p)
+			g.release(p)
 		}
 		g.dispatch()
 	})
 }
 
-// blames says whether the message failed by itself, some time after it failed: what
-// others met since decides, or just before where nobody came since.
+// blames says whether the message's last failure was its own fault, before it is tried
+// again. What others met since decides.
 func (g *gate) blames(m *message, f failing) bool {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -577,25 +626,22 @@ func (g *gate) blames(m *message, f failing) bool {
 	if p := g.grants[f.party]; p != nil {
 		streak = p.streak
 	}
-	blamed := false
-	switch {
-	case f.plain:
-		blamed = max(streak, g.all.streak) < unwellAt
-	default:
-		speaks := g.tries.evidence(f, g.all.streak, streak, g.convicted.of(m.id))
-		if speaks > 0 && m.suspicion == 0 {
-			g.suspected++
-		}
-		m.suspicion += speaks
-		if speaks == 0 {
-			m.alone++
-		}
-		blamed = m.suspicion >= blameAt && m.tries >= 2
-		if blamed {
-			g.convicted.add(m.id, m.suspicion/float64(m.tries))
-		}
+	if f.plain {
+		return max(streak, g.all.streak) < unwellAt
 	}
-	return blamed
+	speaks, silent := g.tries.evidence(f, g.all.streak, streak, max(g.convicted.of(m.id), silence(m.suspicion)))
+	if speaks > 0 && m.suspicion == 0 {
+		g.suspected++
+	}
+	m.suspicion += speaks
+	if silent {
+		m.alone++
+	}
+	if m.suspicion < blameAt || m.tries < 2 {
+		return false
+	}
+	g.convicted.add(m.id, m.suspicion/float64(m.tries))
+	return true
 }
 
 // fetched notes how the fetch of a new message's body from S3 ended.

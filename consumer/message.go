@@ -24,6 +24,7 @@ type message struct {
 	// What became of it here.
 	tries     int        // attempts that failed
 	alone     int        // of those, where others said nothing against it
+	failing   *failing   // the last, to be judged before the next attempt
 	suspicion float64    // evidence that these were its own fault, see blames
 	held      bool       // it is counted among what waits; the gate's lock guards it
 	fetched   *fetchedAt // the last fetch of its body, where that is in S3
@@ -53,6 +54,7 @@ type failing struct {
 	began time.Time
 	at    time.Time
 	party string // whose others it is compared with: its grant's, or those fetched from S3
+	event Event  // that told of it
 	plain bool   // the handler's own word that it is the message
 }
 

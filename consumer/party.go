@@ -13,7 +13,7 @@ import (
 // three get through, and where a system takes so many at once and no more, that is where
 // the limit settles, with one refusal for two that get through.
 //
-// A party is paused when nothing got through for as many attempts as the limit can be.
+// A party is paused when as many attempts failed in a row as the limit can be.
 // Then there is one attempt, the probe, after each pause, until one gets through. From
 // there on it is 2, 4, 8 at once.
 type party struct {
@@ -29,7 +29,8 @@ type party struct {
 	hurried    int       // of those
 	epoch      int       // pauses ever: what began before the last one says nothing about now
 	streak     int       // different messages that failed in a row
-	failed     int       // attempts that failed in a row
+	failed     int       // attempts that failed in a row, of messages that nothing speaks against
+	row        int       // of all
 	running    int
 	recovering bool // nothing failed since the pause
 	bounded    bool // the limit holds; a grant's only after a pause, until it is well again
@@ -46,8 +47,18 @@ func (p *party) open(now time.Time, fresh bool) bool {
 	if p.paused() {
 		return !p.probing && (!now.Before(p.until) || fresh && !now.Before(p.soon))
 	}
+	if p.sick() {
+		return p.running < max(1, p.most/4)
+	}
 	return !p.bounded || p.running < int(p.limit)
 }
+
+// sick: it fails, perhaps slowly, and is not paused yet. Of a grant this must not hold
+// all the handlers.
+func (p *party) sick() bool { return p.failed >= sickAt }
+
+// sickAt is how many failures in a row make a grant sick.
+const sickAt = 3
 
 // step is by how much one answer moves the limit: a tenth, so that a limit of 1,000
 // moves as quickly as one of 10.
@@ -60,8 +71,8 @@ func (p *party) succeeded(epoch int, probe bool) (resumed bool) {
 		return false
 	}
 	resumed = p.paused()
-	p.streak, p.failed, p.pauses, p.hurried = 0, 0, 0, 0
-	growth := p.step() / 2
+	p.streak, p.failed, p.row, p.pauses, p.hurried = 0, 0, 0, 0, 0
+	growth := p.step() * growBy
 	if p.recovering = p.recovering || resumed; p.recovering {
 		growth = 1 // doubles with each round
 	}
@@ -77,12 +88,16 @@ func (p *party) failure(epoch int, probe, fresh, blank bool) time.Duration {
 	if !p.counts(epoch, probe) {
 		return 0
 	}
+	probe = probe && p.paused() // not the first attempt of all, where more have begun since
 	p.recovering = false
-	p.failed++
+	p.row++
 	if fresh {
 		p.streak++
 	}
-	if probe || p.failed >= p.most {
+	if blank {
+		p.failed++
+	}
+	if probe || p.failed >= p.most || p.row >= 4*p.most {
 		return p.pause(fresh, 0)
 	}
 	if blank {
@@ -90,6 +105,8 @@ func (p *party) failure(epoch int, probe, fresh, blank bool) time.Duration {
 	}
 	return 0
 }
+
+const growBy = 0.75
 
 // counts tells whether an attempt says anything about now: it did not begin before the
 // last pause, or it is the probe.

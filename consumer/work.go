@@ -40,6 +40,11 @@ func (c *Consumer) work(m *message, w *waiter, err error) {
 			c.giveBack(m, err)
 			return
 		}
+		if f := m.failing; f != nil && c.gate.blames(m, *f) {
+			c.gate.done(t, nothing, 0)
+			c.blame(m, f)
+			return
+		}
 		e := c.try(m, t)
 		if c.handlers.Err() != nil && (e.Kind == Failed || e.Kind == Held) {
 			c.giveBack(m, e.Err) // we broke it off
@@ -112,41 +117,48 @@ func (c *Consumer) tell(changes []change, err error) {
 	}
 }
 
-// wait keeps a message that failed here, hidden, and decides after a while whose fault
-// that was. Its own: it goes back to the queue, and its receive is used up. Else it can
-// be tried again here.
+// wait keeps a message that failed here, hidden, for a while. Then it can be tried again,
+// unless it is blamed.
 func (c *Consumer) wait(keep context.Context, m *message, t turn, e Event) (over bool) {
-	f := failing{began: t.began, at: time.Now(), party: m.grant, plain: e.Kind == Failed}
+	f := &failing{began: t.began, at: time.Now(), party: m.grant, plain: e.Kind == Failed, event: e}
 	if errors.Is(e.Err, errFetch) {
 		f.party, f.plain = partyS3, false
 	}
 	m.tries++
-	after := retryAfter(e.Err)
+	m.failing = f
 	if !c.gate.keep(m) {
 		c.giveBack(m, errFull)
 		return true
 	}
-	kept := e
-	kept.Kind = Held
-	c.config.emit(kept)
+	e.Kind = Held
+	c.config.emit(e)
+	after := retryAfter(e.Err)
 	pause(keep, max(jitter(doubled(c.config.PauseMin/4, c.config.PauseMax, m.alone)), after))
 	switch {
 	case m.isLost(): // SQS has given it to somebody else
 		c.drop(m)
 	case keep.Err() != nil && f.plain:
-		c.retry(m, e)
+		c.blame(m, f)
 	case keep.Err() != nil:
 		c.giveBack(m, context.Cause(keep))
-	case after == 0 && c.gate.blames(m, f):
-		e.Kind = Failed
-		if !f.plain {
-			e.Err = fmt.Errorf("others get through, this notification does not: %w", e.Err)
-		}
-		c.retry(m, e)
 	default:
+		if after > 0 { // that was the system's word: it is busy
+			m.failing = nil
+		}
 		return false
 	}
 	return true
+}
+
+// blame: the message failed by itself. It goes back to the queue, and its receive is
+// used up.
+func (c *Consumer) blame(m *message, f *failing) {
+	e := f.event
+	e.Kind = Failed
+	if !f.plain {
+		e.Err = fmt.Errorf("others get through, this notification does not: %w", e.Err)
+	}
+	c.retry(m, e)
 }
 
 // pause waits for d, or until the context ends.

@@ -11,6 +11,10 @@ import (
 // happens at each of its five receives.
 var blameAt = math.Log(5000)
 
+// outrun is the suspicion from which on a message says nothing about the system: seven
+// others got through where it did not.
+var outrun = math.Log(8)
+
 // unwellAt is how many different messages fail in a row, with no success between,
 // before a plain error is no longer taken for the message's own.
 const unwellAt = 5

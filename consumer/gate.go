@@ -24,8 +24,9 @@ type gate struct {
 	grants       map[string]*party
 	tries        tries
 	fresh, again []*waiter
-	retrying     int // handlers at work on what failed before
-	credit       int // turns of new messages since the last turn of one that failed
+	retrying     int     // handlers at work on what failed before
+	credit       int     // turns of new messages since the last turn of one that failed
+	mended       float64 // the share of these that got through, lately
 	average      time.Duration
 	failures     int           // attempts that failed, ever
 	slow         time.Duration // how long the last of them took
@@ -58,9 +59,11 @@ const (
 	leastMost = 10
 	// spareHurry is how many probes more than handlers hurry.
 	spareHurry = 10
-	// againShare: what failed before gets one turn in so many, while there are others,
-	// and any turn once it has waited for againPatience.
-	againShare    = 20
+	// While there are new messages, what failed before gets one turn in againGood as
+	// long as most of it gets through then, else one in againBad; and any turn once it
+	// has waited for againPatience.
+	againGood     = 4
+	againBad      = 20
 	againPatience = 30 * time.Second
 	// mostReceives bounds the receives side by side: 8 bring 80 messages in the 10 to
 	// 20 ms of a request, some thousand a second.
@@ -138,7 +141,7 @@ func (g *gate) join(m *message) (*waiter, error) {
 		grant: m.grant,
 		fresh: m.tries == 0 && m.receives == 1,
 		again: m.tries > 0 || m.receives > 1,
-		blank: m.suspicion < blameAt/2 && g.convicted.of(m.id) == 0,
+		blank: m.suspicion < outrun && g.convicted.of(m.id) == 0,
 	}
 	p := g.grants[m.grant]
 	switch {
@@ -339,7 +342,11 @@ func (g *gate) nextProbe(now time.Time) bool {
 
 // mayAgain: new messages go first, where there are any.
 func (g *gate) mayAgain(w *waiter, now time.Time) bool {
-	return !g.supply || g.credit >= againShare-1 && 2*(g.retrying+1) <= int(g.all.limit) ||
+	share := againBad
+	if g.mended > 0.5 {
+		share = againGood
+	}
+	return !g.supply || g.credit >= share-1 && 2*(g.retrying+1) <= int(g.all.limit) ||
 		now.Sub(w.since) >= againPatience
 }
 
@@ -443,6 +450,12 @@ func (g *gate) finish(t turn, r result, retryAfter, took time.Duration) (changes
 	g.all.running--
 	if t.again {
 		g.retrying--
+		switch r {
+		case through:
+			g.mended += (1 - g.mended) / 16
+		case broke:
+			g.mended -= g.mended / 16
+		}
 	}
 	if t.party != nil {
 		t.party.running--

@@ -9,9 +9,9 @@ import (
 // handler, or one grant's part of it (a mailbox, a tenant, its shard).
 //
 // Its limit is how many attempts may run at once. It shrinks by a step with each that
-// fails and grows by half a step with each that gets through: it stays up while two in
-// three get through, and where a system takes so many at once and no more, that is where
-// the limit settles, with one refusal for two that get through.
+// fails and grows by a part of a step with each that gets through: it stays up while
+// most get through, and where a system takes so many at once and no more, that is where
+// the limit settles.
 //
 // A party is paused when as many attempts failed in a row as the limit can be.
 // Then there is one attempt, the probe, after each pause, until one gets through. From
@@ -30,8 +30,8 @@ type party struct {
 	epoch      int       // pauses ever: what began before the last one says nothing about now
 	streak     int       // different messages that failed in a row
 	failed     int       // attempts that failed in a row, of messages that nothing speaks against
-	row        int       // of all
 	running    int
+	lowered    bool // the limit was, since the last success
 	recovering bool // nothing failed since the pause
 	bounded    bool // the limit holds; a grant's only after a pause, until it is well again
 
@@ -71,7 +71,7 @@ func (p *party) succeeded(epoch int, probe bool) (resumed bool) {
 		return false
 	}
 	resumed = p.paused()
-	p.streak, p.failed, p.row, p.pauses, p.hurried = 0, 0, 0, 0, 0
+	p.streak, p.failed, p.lowered, p.pauses, p.hurried = 0, 0, false, 0, 0
 	growth := p.step() * growBy
 	if p.recovering = p.recovering || resumed; p.recovering {
 		growth = 1 // doubles with each round
@@ -80,32 +80,33 @@ func (p *party) succeeded(epoch int, probe bool) (resumed bool) {
 	return resumed
 }
 
-// failure counts an attempt that failed. Fresh says that its message is new, blank that
-// nothing speaks against it yet: one that fails again and again must not move the limit
-// for ever, or a few bad ones would look like an outage. It returns the length of the
-// pause that this began, or 0.
+// failure counts an attempt that failed, and returns the length of the pause that this
+// began, or 0. Fresh says that its message is new, blank that nothing speaks against it.
+// One that others have outrun begins no pause, or a few bad ones would look like an
+// outage; it lowers the limit once for each success.
 func (p *party) failure(epoch int, probe, fresh, blank bool) time.Duration {
 	if !p.counts(epoch, probe) {
 		return 0
 	}
 	probe = probe && p.paused() // not the first attempt of all, where more have begun since
 	p.recovering = false
-	p.row++
-	if fresh {
+	switch {
+	case fresh:
 		p.streak++
+		fallthrough
+	case blank:
+		if p.failed++; probe || p.failed >= p.most {
+			return p.pause(fresh, 0)
+		}
+	case probe || p.lowered:
+		return 0
 	}
-	if blank {
-		p.failed++
-	}
-	if probe || p.failed >= p.most || p.row >= 4*p.most {
-		return p.pause(fresh, 0)
-	}
-	if blank {
-		p.limit = max(p.limit-p.step(), 1)
-	}
+	p.limit, p.lowered = max(p.limit-p.step(), 1), true
 	return 0
 }
 
+// growBy is how much of a step a success is worth: the limit stays up while four in
+// seven get through.
 const growBy = 0.75
 
 // counts tells whether an attempt says anything about now: it did not begin before the

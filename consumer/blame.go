@@ -72,49 +72,29 @@ func (s *sample) add(ok bool) {
 // rate is the share that failed, careful with small numbers: 1 where none is known.
 func (s sample) rate() float64 { return float64(s.failed+1) / float64(s.ok+s.failed+1) }
 
-// evidence says how much a failure speaks against its message: minus the logarithm of
-// the rate at which others failed since. In a total outage that is nothing, so an
-// outage is never a message's fault, however long it lasts; where one in a hundred
-// fails by chance, one failure is enough; where one in five does, it takes three.
-//
-// Where nobody came since, the time before counts, as long as the time since, unless
-// another failed as well. Failed is how many new messages did since the last success.
-// That is wrong once where an outage begins just then, and costs one receive.
-//
-// Before is what spoke against it at an earlier receive; it stands where nobody else
-// says anything.
-//
-// Others of the same party count for themselves: where they fail as well and none
-// succeeds, the party is unwell, not the message bad. Streak is how many of it failed
-// since its last success.
-func (t *tries) evidence(f failing, failed, streak int, before float64) (speaks float64, silent bool) {
+// around counts the attempts since the failure, or where there was none, and no other
+// failed with it, those just before, for as long as since. Failed is how many new
+// messages failed since the last success. Since says which of the two it was.
+func (t *tries) around(f failing, failed int) (all, mine sample, since bool) {
 	now := time.Now()
-	all, mine := t.between(f.at, now, f.party)
-	if all.ok+all.failed == 0 && failed < 2 {
+	all, mine = t.between(f.at, now, f.party)
+	if since = all.ok+all.failed > 0; !since && failed < 2 {
 		all, mine = t.between(f.began.Add(-now.Sub(f.at)), f.began, f.party)
 	}
-	switch {
-	case mine.ok == 0 && streak >= 2:
-		return 0, true
-	case all.ok+all.failed == 0 && failed < 2:
-		return before, true
-	case all.ok == 0:
-		return 0, true
-	}
-	rate := all.rate()
-	if mine.ok+mine.failed > 0 {
-		rate = max(rate, mine.rate())
-	}
-	return -math.Log(rate), false
+	return all, mine, since
 }
 
-// silence is what a failure says where nobody else comes, of a message that others have
-// outrun before: a little, more where it was twenty of them. It would be tried for hours.
-func silence(suspicion float64) float64 {
+// silence is what a failure says where nobody else comes: nothing, unless others have
+// outrun the message before. Then a little, or it would be tried for hours; more where
+// twenty of its own party did. Streak is how many of its party failed since the last
+// success.
+func (m *message) silence(streak int) float64 {
 	switch {
-	case suspicion >= math.Log(20):
+	case m.atHome && m.suspicion >= math.Log(20):
 		return 1
-	case suspicion > 0:
+	case m.atHome:
+		return 0.5
+	case m.suspicion > 0 && streak < 2:
 		return 0.25
 	}
 	return 0

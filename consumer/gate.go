@@ -3,6 +3,7 @@ package consumer
 import (
 	"context"
 	"errors"
+	"math"
 	"slices"
 	"sync"
 	"time"
@@ -99,7 +100,7 @@ type poller struct {
 
 // turn is the right to call the handler once, given back with [gate.done].
 type turn struct {
-	grant               string
+	id, grant           string
 	party               *party // counts it as running; nil: it was not watched
 	fresh, again, blank bool
 	probe, partyProbe   bool
@@ -138,7 +139,7 @@ func (g *gate) join(m *message) (*waiter, error) {
 	defer g.mu.Unlock()
 	defer g.dispatch()
 	w.turn = turn{
-		grant: m.grant,
+		id: m.id, grant: m.grant,
 		fresh: m.tries == 0 && m.receives == 1,
 		again: m.tries > 0 || m.receives > 1,
 		blank: m.suspicion < outrun && g.convicted.of(m.id) == 0,
@@ -222,11 +223,15 @@ func (g *gate) release(p *party) {
 		return
 	}
 	// A message that was not tried yet, if there is one.
-	w := p.line[fewestTries(p.line)]
+	w := p.line[longest(p.line)]
 	if p.open(time.Now(), w.turn.fresh) {
 		g.remove(w)
 		w.turn.partyProbe, p.probing = true, true
-		g.fresh = append([]*waiter{w}, g.fresh...)
+		if w.turn.again {
+			g.again = append([]*waiter{w}, g.again...)
+		} else {
+			g.fresh = append([]*waiter{w}, g.fresh...)
+		}
 	}
 }
 
@@ -260,14 +265,23 @@ func untried(line []*waiter) (n int) {
 	return n
 }
 
-func fewestTries(line []*waiter) int {
+// longest is the index of the message whose last attempt is the longest ago; one that was
+// not tried yet comes first.
+func longest(line []*waiter) int {
 	best := 0
 	for i, w := range line {
-		if w.m.tries < line[best].m.tries {
+		if w.lastTry().Before(line[best].lastTry()) {
 			best = i
 		}
 	}
 	return best
+}
+
+func (w *waiter) lastTry() time.Time {
+	if w.m.failing == nil {
+		return time.Time{}
+	}
+	return w.m.failing.at
 }
 
 // dispatch gives turns to whoever may have one. It is called with the lock held, after
@@ -293,16 +307,24 @@ func (g *gate) next(now time.Time) bool {
 		g.give(w, false)
 		return true
 	}
-	if w := g.first(&g.again, now); w != nil && g.mayAgain(w, now) {
-		g.give(w, false)
+	again := g.first(&g.again, now)
+	if again != nil && g.mayAgain(again, now) {
+		g.give(again, false)
 		return true
 	}
-	return g.poll(free)
+	if g.poll(free) {
+		return true
+	}
+	if again != nil && g.polls == 0 { // nothing else can come
+		g.give(again, false)
+		return true
+	}
+	return false
 }
 
 // nextProbe gives the one turn after a pause: to a new message where there is one, or
 // a message that the system can never take would hold up all the others. Else to the
-// one that was tried least.
+// one that has waited longest.
 func (g *gate) nextProbe(now time.Time) bool {
 	if !g.all.open(now, true) || g.all.running >= g.concurrency {
 		return false
@@ -324,7 +346,7 @@ func (g *gate) nextProbe(now time.Time) bool {
 	var best *waiter
 	better := func(line []*waiter) {
 		if len(line) > 0 {
-			if w := line[fewestTries(line)]; best == nil || w.m.tries < best.m.tries {
+			if w := line[longest(line)]; best == nil || w.lastTry().Before(best.lastTry()) {
 				best = w
 			}
 		}
@@ -370,6 +392,9 @@ func (g *gate) poll(free int) bool {
 		if g.all.failed > 0 {
 			n -= untried(p.line)
 		}
+	}
+	if free > 0 && g.polls == 0 {
+		n = max(n, 1) // or nobody would find what can be taken
 	}
 	if n < 1 {
 		return false
@@ -497,14 +522,14 @@ func (g *gate) finish(t turn, r result, retryAfter, took time.Duration) (changes
 		p = g.watch(t.grant)
 		known := p != nil && p.paused() && g.all.failed == 0 && !t.probe // a grant's own pause is not everybody's
 		if p != nil {
-			if pause := p.failure(t.partyEpoch, t.partyProbe, t.fresh, t.blank); pause > 0 {
+			if pause := p.failure(t.partyEpoch, t.partyProbe, t.fresh, t.blank, t.id); pause > 0 {
 				changes = append(changes, change{GrantPaused, t.grant, pause})
 				g.later(pause, t.grant)
 				g.later(time.Until(p.soon), t.grant)
 			}
 		}
 		if !known {
-			if pause := g.all.failure(t.epoch, t.probe, t.fresh, t.blank); pause > 0 {
+			if pause := g.all.failure(t.epoch, t.probe, t.fresh, t.blank, t.id); pause > 0 {
 				changes = append(changes, change{Paused, "", pause})
 				g.later(pause, "")
 				g.later(time.Until(g.all.soon), "")
@@ -637,19 +662,35 @@ func (g *gate) blames(m *message, f failing) bool {
 	defer g.mu.Unlock()
 	streak := 0 // others of the grant that failed, with no success since
 	if p := g.grants[f.party]; p != nil {
-		streak = p.streak
+		streak = len(p.unwell)
+	}
+	if f.busy {
+		return false
 	}
 	if f.plain {
-		return max(streak, g.all.streak) < unwellAt
+		m.alone++
+		return max(streak, len(g.all.unwell)) < unwellAt
 	}
-	speaks, silent := g.tries.evidence(f, g.all.streak, streak, max(g.convicted.of(m.id), silence(m.suspicion)))
+	all, mine, since := g.tries.around(f, len(g.all.unwell))
+	silent := all.ok+all.failed == 0 || all.ok == 0
+	speaks := 0.0
+	switch {
+	case silent:
+		speaks = max(g.convicted.of(m.id), m.silence(streak))
+		m.alone++
+	case mine.ok == 0 && streak >= 2: // its party is unwell
+	default:
+		rate := all.rate()
+		if mine.ok+mine.failed > 0 {
+			rate = max(rate, mine.rate())
+		}
+		speaks = -math.Log(rate)
+		m.atHome = m.atHome || since && mine.ok > 0
+	}
 	if speaks > 0 && m.suspicion == 0 {
 		g.suspected++
 	}
 	m.suspicion += speaks
-	if silent {
-		m.alone++
-	}
 	if m.suspicion < blameAt || m.tries < 2 {
 		return false
 	}

@@ -26,6 +26,7 @@ type message struct {
 	alone     int        // of those, where others said nothing against it
 	failing   *failing   // the last, to be judged before the next attempt
 	suspicion float64    // evidence that these were its own fault, see blames
+	atHome    bool       // others of its own party have outrun it
 	held      bool       // it is counted among what waits; the gate's lock guards it
 	fetched   *fetchedAt // the last fetch of its body, where that is in S3
 
@@ -55,6 +56,7 @@ type failing struct {
 	at    time.Time
 	party string // whose others it is compared with: its grant's, or those fetched from S3
 	event Event  // that told of it
+	busy  bool   // the system's word that it is not the message
 	plain bool   // the handler's own word that it is the message
 }
 

@@ -2,6 +2,7 @@ package consumer
 
 import (
 	"math/rand/v2"
+	"slices"
 	"time"
 )
 
@@ -28,7 +29,7 @@ type party struct {
 	pauses     int       // in a row, without a success
 	hurried    int       // of those
 	epoch      int       // pauses ever: what began before the last one says nothing about now
-	streak     int       // different messages that failed in a row
+	unwell     []string  // messages that failed in a row, nothing speaking against them; the first few
 	failed     int       // attempts that failed in a row, of messages that nothing speaks against
 	running    int
 	lowered    bool // the limit was, since the last success
@@ -71,7 +72,7 @@ func (p *party) succeeded(epoch int, probe bool) (resumed bool) {
 		return false
 	}
 	resumed = p.paused()
-	p.streak, p.failed, p.lowered, p.pauses, p.hurried = 0, 0, false, 0, 0
+	p.unwell, p.failed, p.lowered, p.pauses, p.hurried = nil, 0, false, 0, 0
 	growth := p.step() * growBy
 	if p.recovering = p.recovering || resumed; p.recovering {
 		growth = 1 // doubles with each round
@@ -81,20 +82,20 @@ func (p *party) succeeded(epoch int, probe bool) (resumed bool) {
 }
 
 // failure counts an attempt that failed, and returns the length of the pause that this
-// began, or 0. Fresh says that its message is new, blank that nothing speaks against it.
+// began, or 0. Fresh says that the message is new, blank that nothing speaks against it.
 // One that others have outrun begins no pause, or a few bad ones would look like an
 // outage; it lowers the limit once for each success.
-func (p *party) failure(epoch int, probe, fresh, blank bool) time.Duration {
+func (p *party) failure(epoch int, probe, fresh, blank bool, id string) time.Duration {
 	if !p.counts(epoch, probe) {
 		return 0
 	}
 	probe = probe && p.paused() // not the first attempt of all, where more have begun since
 	p.recovering = false
 	switch {
-	case fresh:
-		p.streak++
-		fallthrough
-	case blank:
+	case fresh, blank:
+		if len(p.unwell) < unwellAt && !slices.Contains(p.unwell, id) {
+			p.unwell = append(p.unwell, id)
+		}
 		if p.failed++; probe || p.failed >= p.most {
 			return p.pause(fresh, 0)
 		}

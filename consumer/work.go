@@ -120,7 +120,7 @@ func (c *Consumer) tell(changes []change, err error) {
 // wait keeps a message that failed here, hidden, for a while. Then it can be tried again,
 // unless it is blamed.
 func (c *Consumer) wait(keep context.Context, m *message, t turn, e Event) (over bool) {
-	f := &failing{began: t.began, at: time.Now(), party: m.grant, plain: e.Kind == Failed, event: e}
+	f := &failing{began: t.began, at: time.Now(), party: m.grant, plain: e.Kind == Failed, busy: retryAfter(e.Err) > 0, event: e}
 	if errors.Is(e.Err, errFetch) {
 		f.party, f.plain = partyS3, false
 	}
@@ -142,9 +142,6 @@ func (c *Consumer) wait(keep context.Context, m *message, t turn, e Event) (over
 	case keep.Err() != nil:
 		c.giveBack(m, context.Cause(keep))
 	default:
-		if after > 0 { // that was the system's word: it is busy
-			m.failing = nil
-		}
 		return false
 	}
 	return true

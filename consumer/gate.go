@@ -64,7 +64,7 @@ const (
 	// long as most of it gets through then, else one in againBad; and any turn once it
 	// has waited for againPatience.
 	againGood     = 4
-	againBad      = 20
+	againBad      = 30
 	againPatience = 30 * time.Second
 	// mostReceives bounds the receives side by side: 8 bring 80 messages in the 10 to
 	// 20 ms of a request, some thousand a second.

@@ -281,7 +281,7 @@ func backlogWithBad(percent int) scenario {
 }
 
 func hiccups(percent int) scenario {
-	const messages, latency = 5000, 50 * time.Millisecond
+	const messages, latency = 20_000, 50 * time.Millisecond
 	return scenario{
 		name: fmt.Sprintf("%d %% random 503", percent), ideal: "200 tries a second", least: 0.7,
 		run: func(w *world) measured {

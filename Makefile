@@ -101,8 +101,8 @@ lint: $(LINT) ## gofmt, go vet, golangci-lint, actionlint, zizmor
 	@echo "zizmor"
 	@.local/venv/lint/bin/zizmor --offline --quiet .github
 
-# Packages with tests; those under test/ have targets of their own, below.
-unit_packages = $$(go list -f '{{if or .TestGoFiles .XTestGoFiles}}{{.ImportPath}}{{end}}' ./... | grep -v /test/)
+# Packages with tests; those under test/ have targets of their own, below, but for this one.
+unit_packages = $$(go list -f '{{if or .TestGoFiles .XTestGoFiles}}{{.ImportPath}}{{end}}' ./... | grep -v /test/) ./test/mutation
 # -p 2: two packages at once keep two cores busy and memory low.
 gotestsum = mkdir -p .local/test; $(GOTOOL) gotestsum --format $(1) --jsonfile .local/test/$@.json -- -p 2
 
@@ -145,6 +145,10 @@ fuzz: preflight ## fuzz what reads what strangers send: make fuzz FUZZTIME=10m
 			echo "fuzz: $$target"; go test -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) -fuzzminimizetime 10x $$package; \
 		done; \
 	done
+
+.PHONY: mutation
+mutation: preflight ## break the code in every small way and look whether the unit tests notice; half an hour
+	@go run ./test/mutation ./lambda/... ./notification/... ./consumer/... ./internal/...
 
 .PHONY: proof
 proof: preflight ## the whole proof under faults, with its soak and a report; half an hour

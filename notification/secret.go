@@ -34,7 +34,7 @@ func CheckSecret(value string) error {
 		wrong = "it has quotes; store the secret without them"
 	case strings.ContainsFunc(value, func(r rune) bool { return r <= ' ' || r > '~' }):
 		wrong = "it has blanks or characters that are not ASCII; store the secret alone"
-	case !strong(value):
+	case !MayVerify(value):
 		wrong = fmt.Sprintf("it has fewer than %d characters; store the whole secret", minSecret)
 	}
 	if wrong == "" {
@@ -43,5 +43,6 @@ func CheckSecret(value string) error {
 	return fmt.Errorf("%w: %s", ErrNotASecret, wrong)
 }
 
-// strong tells whether a secret keeps strangers out.
-func strong(secret string) bool { return len(secret) >= minSecret && secret != MockSecret }
+// MayVerify tells whether a secret keeps strangers out: it is not empty, not the public
+// [MockSecret], and has at least 8 characters. [Match] passes over any other.
+func MayVerify(secret string) bool { return len(secret) >= minSecret && secret != MockSecret }

@@ -69,7 +69,7 @@ func ParseSignature(header string) (Signature, error) {
 // Verify reports whether header is the signature of body under one of the secrets.
 // body must be the exact bytes that were received: JSON that was parsed and written
 // again has another signature. The comparison takes the same time wherever the
-// bytes differ. Secrets that cannot be Nylas's (see [Match]) are passed over; with no
+// bytes differ. Secrets that keep nobody out (see [MayVerify]) are passed over; with no
 // other, it is [ErrNoSecret].
 func Verify(body []byte, header string, secrets ...string) error {
 	signature, err := ParseSignature(header)
@@ -85,15 +85,20 @@ func (s Signature) Verify(body []byte, secrets ...string) error {
 	return err
 }
 
-// Match returns that of the signatures which is the body's under one of the secrets. An
-// empty secret, the public [MockSecret] and one of fewer than 8 characters verify
-// nothing: anybody could sign with them. Each secret is tried once, however many
+// IsTestEvent tells whether one of the signatures is the body's under the public
+// [MockSecret]: the event is of Nylas's test button, or anybody's.
+func IsTestEvent(body []byte, signatures ...Signature) bool {
+	return slices.ContainsFunc(signatures, Sign(MockSecret, body).Equal)
+}
+
+// Match returns that of the signatures which is the body's under one of the secrets that
+// [MayVerify]; with any other secret anybody could sign. Each secret is tried once, however many
 // signatures a stranger sends. The errors are [ErrNoSecret], where there is no secret
 // that may verify, and [ErrMismatch].
 func Match(body []byte, signatures []Signature, secrets ...string) (Signature, error) {
 	err := ErrNoSecret
 	for _, secret := range secrets {
-		if !strong(secret) {
+		if !MayVerify(secret) {
 			continue
 		}
 		want := Sign(secret, body)

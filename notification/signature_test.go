@@ -107,6 +107,14 @@ func TestWeakSecretNeverVerifies(t *testing.T) {
 	}
 }
 
+func TestIsTestEvent(t *testing.T) {
+	body := []byte(vectorBody)
+	mock, good := notification.Sign("mock-webhook-secret", body), notification.Sign(vectorSecret, body)
+	if !notification.IsTestEvent(body, good, mock) || notification.IsTestEvent(body, good) || notification.IsTestEvent(body) || notification.IsTestEvent([]byte("{}"), mock) {
+		t.Error("a test event is one whose signature is the body's under mock-webhook-secret, and no other")
+	}
+}
+
 // The one that verified is returned, not the first that was sent.
 func TestMatch(t *testing.T) {
 	body := []byte(vectorBody)

@@ -43,9 +43,11 @@ func Client(client aws.HTTPClient) aws.HTTPClient {
 	case plain:
 		return c
 	case *http.Client:
-		direct := *c
-		direct.CheckRedirect = answerItself
-		return plain{&direct}
+		if c.CheckRedirect == nil { // it would follow all of them
+			direct := *c
+			direct.CheckRedirect = answerItself
+			return plain{&direct}
+		}
 	}
 	return plain{client}
 }

@@ -1,6 +1,7 @@
 package deadletters
 
 import (
+	"maps"
 	"strconv"
 	"strings"
 	"time"
@@ -61,13 +62,31 @@ func (l Letter) Notification() (notification.Notification, error) {
 	return notification.Decode(l.Body, l.Attributes)
 }
 
-// size is what counts against SQS's limit.
-func (l Letter) size() int {
-	size := len(l.Body)
+// wire is the letter as package notification reckons with it.
+func (l Letter) wire() notification.Wire {
+	w := notification.Wire{Body: l.Body, Attributes: map[string]notification.Attribute{}}
 	for name, a := range l.all {
-		size += len(name) + len(aws.ToString(a.DataType)) + len(aws.ToString(a.StringValue)) + len(a.BinaryValue)
+		w.Attributes[name] = notification.Attribute{DataType: aws.ToString(a.DataType), Value: aws.ToString(a.StringValue) + string(a.BinaryValue)}
 	}
-	return size
+	return w
+}
+
+// sendable is the letter as SQS takes it: as it is, but compressed where JSON makes the
+// request too long that it would be sent with.
+func (l Letter) sendable() Letter {
+	w := l.wire()
+	if w.Fits() {
+		return l
+	}
+	compressed, err := w.Compress()
+	if err != nil {
+		return l // SQS will say what is wrong with it
+	}
+	l.Body = compressed.Body
+	l.all = maps.Clone(l.all)
+	encoding := compressed.Attributes[notification.AttrEncoding]
+	l.all[notification.AttrEncoding] = types.MessageAttributeValue{DataType: &encoding.DataType, StringValue: &encoding.Value}
+	return l
 }
 
 // copy is the letter as a message to send: body, all attributes and group as they are.

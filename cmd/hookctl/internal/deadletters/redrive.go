@@ -10,6 +10,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
 	"github.com/aws/smithy-go"
+
+	"github.com/onepagecrm/nylas-webhooks/notification"
 )
 
 // Order says what a redrive is to do.
@@ -48,7 +50,7 @@ func (q Queue) Redrive(ctx context.Context, o Order, told func(Result)) (Result,
 			case l.SentAt.After(began):
 				r.CameBack++
 			case o.Max == 0 || r.Moved+r.Refused+r.Duplicated+len(chosen) < o.Max:
-				chosen = append(chosen, l)
+				chosen = append(chosen, l.sendable())
 			}
 		}
 		for _, chunk := range chunks(chosen, o.Rate) {
@@ -107,8 +109,8 @@ func (q Queue) move(ctx context.Context, letters []Letter, r *Result) ([]string,
 	return gone, err
 }
 
-// chunks splits letters into what one SendMessageBatch takes, and into less than a
-// second's worth of rate.
+// chunks splits letters into what one SendMessageBatch takes, by SQS's limits for
+// messages and for the HTTP request, and into less than a second's worth of rate.
 func chunks(letters []Letter, rate int) [][]Letter {
 	most := batchSize
 	if rate > 0 {
@@ -116,14 +118,16 @@ func chunks(letters []Letter, rate int) [][]Letter {
 	}
 	var all [][]Letter
 	var chunk []Letter
-	bytes := 0
+	size, request := 0, 0
 	for _, l := range letters {
-		if len(chunk) == most || len(chunk) > 0 && bytes+l.size() > batchBytes {
+		w := l.wire()
+		if len(chunk) == most || len(chunk) > 0 && (size+w.Size() > batchBytes || request+w.RequestSize() > notification.MaxRequestBytes) {
 			all = append(all, chunk)
-			chunk, bytes = nil, 0
+			chunk, size, request = nil, 0, 0
 		}
 		chunk = append(chunk, l)
-		bytes += l.size()
+		size += w.Size()
+		request += w.RequestSize()
 	}
 	if len(chunk) > 0 {
 		all = append(all, chunk)

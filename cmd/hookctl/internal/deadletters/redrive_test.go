@@ -245,6 +245,26 @@ func TestChunksStayBelowTheLimit(t *testing.T) {
 	}
 }
 
+// JSON doubles quotes, and SQS bounds the request as well as the messages.
+func TestRequestStaysBelowTheLimit(t *testing.T) {
+	quotes := Letter{Body: strings.Repeat(`"`, 450_000)}
+	if got := chunks([]Letter{quotes, quotes}, 0); len(got) != 2 {
+		t.Errorf("%d chunks, want 2: together they are 900,000 bytes of messages and 1.8 MB of request", len(got))
+	}
+	f := newFake(1)
+	f.visible[0].Body = aws.String(strings.Repeat(`"`, 900_000))
+	if r, err := redrive(f, Order{}); err != nil || r.Moved != 1 {
+		t.Fatalf("%+v, %v", r, err)
+	}
+	sent := f.sent[0]
+	if got := aws.ToString(sent.MessageAttributes["content_encoding"].StringValue); got != "gzip+base64" || len(*sent.MessageBody) > 100_000 {
+		t.Errorf("sent %d bytes, encoded as %q", len(*sent.MessageBody), got)
+	}
+	if got := aws.ToString(sent.MessageAttributes[notification.AttrNotificationID].StringValue); got != "n-0" || len(sent.MessageAttributes["binary"].BinaryValue) != 1 {
+		t.Errorf("attributes %v", sent.MessageAttributes)
+	}
+}
+
 func TestMove(t *testing.T) {
 	running := types.ListMessageMoveTasksResultEntry{Status: aws.String("RUNNING"), ApproximateNumberOfMessagesMoved: 5, ApproximateNumberOfMessagesToMove: aws.Int64(9)}
 	done := types.ListMessageMoveTasksResultEntry{Status: aws.String("COMPLETED"), ApproximateNumberOfMessagesMoved: 9}

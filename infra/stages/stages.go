@@ -3,7 +3,7 @@
 // whoever runs the system edits [All], because configuration is code here: typed,
 // reviewed, and the same in every checkout.
 //
-// It deliberately knows nothing of the CDK and reads no environment, so that the
+// It knows nothing of the CDK and reads no environment, so that the
 // same commit gives the same template everywhere. What is equal in every stage
 // (timeouts, the status contract, alarm thresholds) is not here but beside the
 // resource it belongs to.

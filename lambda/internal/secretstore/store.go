@@ -3,8 +3,8 @@
 // The receiver is its only user.
 //
 // It decides which values may verify a signature right now, and how often Secrets
-// Manager may be asked; it deliberately does not verify anything, and it never
-// writes: storing and rotating the secret is the operator's.
+// Manager may be asked. It does not verify signatures, and it never writes: the operator
+// stores and rotates the secret.
 package secretstore
 
 import (

@@ -1,8 +1,8 @@
 // Package sqsqueue hands a notification to Amazon SQS within a fixed time. The
 // receiver is its only user.
 //
-// It decides how often and how long to try; it deliberately does not decide what a
-// failure means for the sender, and it never reads the queue.
+// It decides how often and how long to try. Its caller decides what a failure means for
+// the sender. It never reads the queue.
 package sqsqueue
 
 import (

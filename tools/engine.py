@@ -334,6 +334,7 @@ def permissions_of_aws():
     A batch of SQS needs the permission of its single form; there is no action
     sqs:DeleteMessageBatch (AddPermission, parameter Actions:
     https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_AddPermission.html).
+    Message move tasks are asked for on their source queue, which they name by its ARN.
     Reading a log group is asked for on "<group>:log-stream:", which is why policies name
     groups with ":*" at the end. DescribeAlarms by a prefix is asked for on alarm:*. Both
     are in AWS's refusals ("is not authorized to perform: ... on resource: ...").
@@ -348,6 +349,8 @@ def permissions_of_aws():
 
     def resource(service, method, path, headers, body, query, region, account):
         arn = resource_of(service, method, path, headers, body, query, region, account)
+        if service == "sqs" and arn == "*":
+            return iam_actions._safe_json_field(body, "SourceArn") or arn
         if service == "logs" and ":log-group:" in arn and not arn.endswith("*"):
             return arn + ":log-stream:"
         if service == "monitoring" and action_of(service, method, path, headers, body, query) == "cloudwatch:DescribeAlarms":

@@ -101,7 +101,7 @@ func TestChecksOfAWS(t *testing.T) {
 		{"nothing spilled", spilledCheck, fakeAWS{}, []string{"ok Nothing waits"}},
 		{"queue not allowed", queueCheck(d), fakeAWS{err: errors.New("AccessDenied")}, []string{"failed ask for the state of queue queue: AccessDenied"}},
 		{"no permission", queueCheck(d), fakeAWS{err: &smithy.GenericAPIError{Code: "AccessDenied", Message: "User: a is not authorized to perform: sqs:getqueueattributes on resource: q"}},
-			[]string{"denied Not looked at: ask for the state of queue queue: api error AccessDenied"}},
+			[]string{"denied Not looked at: these AWS credentials lack a permission (sqs:getqueueattributes). Next: Attach the policy of the stack's output OperatorPolicyArn"}},
 		{"quiet alarms", alarmsCheck, fakeAWS{alarms: []cwtypes.MetricAlarm{{StateValue: cwtypes.StateValueOk}}}, []string{"ok None of 1"}},
 		{"loud alarm", alarmsCheck, fakeAWS{alarms: []cwtypes.MetricAlarm{{
 			AlarmName: aws.String("NylasWebhooks-prod-QueueAge"), StateValue: cwtypes.StateValueAlarm,

@@ -67,11 +67,14 @@ func unable(err error, explain func(error) error) Report {
 	if !lacked {
 		return Report{State: Failed, Says: explain(err).Error()}
 	}
-	policy := "OperatorPolicyArn"
+	says, policy := "these AWS credentials lack a permission ("+permission+").", "OperatorPolicyArn"
+	if permission == "" {
+		says = explain(err).Error()
+	}
 	if strings.HasPrefix(permission, "secretsmanager:") {
 		policy = "SecretPolicyArn"
 	}
-	return Report{State: Denied, Says: fmt.Sprintf("Not looked at: %v", explain(err)), Next: "Attach the policy of the stack's output " + policy + " (docs/least-privilege.md)"}
+	return Report{State: Denied, Says: "Not looked at: " + says, Next: "Attach the policy of the stack's output " + policy + " (docs/least-privilege.md)"}
 }
 
 func ok(says string, args ...any) Report {

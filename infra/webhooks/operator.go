@@ -1,7 +1,7 @@
 package webhooks
 
 import (
-	"fmt"
+	"strings"
 
 	"github.com/aws/aws-cdk-go/awscdk/v2"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awsiam"
@@ -37,7 +37,7 @@ func newOperatorPolicy(stack awscdk.Stack, stage stages.Stage, endpoint endpoint
 		findStack(stage),
 		allow("ListResources", stackARN(stage), "cloudformation:ListStackResources"),
 		logs,
-		allow("ReadAlarms", alarmsARN(), "cloudwatch:DescribeAlarms"),
+		allow("ReadAlarms", awscdk.Fn_Sub(jsii.String(alarmsHere()), nil), "cloudwatch:DescribeAlarms"),
 		allow("ReadMetrics", jsii.String("*"), "cloudwatch:GetMetricStatistics"),
 		subscribers,
 	}
@@ -52,7 +52,7 @@ func newOperatorPolicy(stack awscdk.Stack, stage stages.Stage, endpoint endpoint
 	findings.Accept(policy, prefixIsTheBorder, bucket.anyObject(contract.SpillPrefix), bucket.anyObject(contract.OverflowPrefix))
 	acceptFindStack(policy, stage)
 	findings.Accept(policy, "a list of alarms by the beginning of their names is asked for on all of them",
-		"AwsSolutions-IAM5[Resource::"+alarmsIn(inFindings)+"]")
+		anyARN(alarmsHere()))
 	findings.Accept(policy, "CloudWatch knows no resource for reading metrics", "AwsSolutions-IAM5[Resource::*]")
 	return policy
 }
@@ -70,30 +70,25 @@ func findStack(stage stages.Stage) awsiam.PolicyStatement {
 
 func acceptFindStack(policy awsiam.ManagedPolicy, stage stages.Stage) {
 	findings.Accept(policy, "the name is the border; what follows is the id of the one stack of that name",
-		"AwsSolutions-IAM5[Resource::"+stackIn(inFindings, stage)+"]")
-}
-
-// place is how an ARN begins: where, and how CloudFormation or a checker writes it.
-type place struct{ partition, region, account string }
-
-// inFindings is how cdk-nag prints what only the deployment knows.
-var inFindings = place{"<AWS::Partition>", "<AWS::Region>", "<AWS::AccountId>"}
-
-func deployed() place {
-	return place{*awscdk.Aws_PARTITION(), *awscdk.Aws_REGION(), *awscdk.Aws_ACCOUNT_ID()}
+		anyARN(stackHere(stage)))
 }
 
 // stackARN is a stage's stack without its id.
-func stackARN(stage stages.Stage) *string { return jsii.String(stackIn(deployed(), stage)) }
+func stackARN(stage stages.Stage) *string { return awscdk.Fn_Sub(jsii.String(stackHere(stage)), nil) }
 
-func stackIn(p place, stage stages.Stage) string {
-	return fmt.Sprintf("arn:%s:cloudformation:%s:%s:stack/%s/*", p.partition, p.region, p.account, StackName(stage))
+func stackHere(stage stages.Stage) string {
+	return arnHere("cloudformation", "stack/"+StackName(stage)+"/*")
 }
 
-// alarmsARN is all alarms of the account and region: DescribeAlarms by a prefix is asked
-// for on no less.
-func alarmsARN() *string { return jsii.String(alarmsIn(deployed())) }
+// alarmsHere are all alarms: DescribeAlarms by a prefix is asked for on no less.
+func alarmsHere() string { return arnHere("cloudwatch", "alarm:*") }
 
-func alarmsIn(p place) string {
-	return fmt.Sprintf("arn:%s:cloudwatch:%s:%s:alarm:*", p.partition, p.region, p.account)
+// anyARN is cdk-nag's finding about an ARN with a wildcard.
+func anyARN(arn string) string {
+	return "AwsSolutions-IAM5[Resource::" + strings.NewReplacer("${", "<", "}", ">").Replace(arn) + "]"
+}
+
+// arnHere is an ARN of the stack's own account and region, for Fn::Sub.
+func arnHere(service, resource string) string {
+	return "arn:${AWS::Partition}:" + service + ":${AWS::Region}:${AWS::AccountId}:" + resource
 }

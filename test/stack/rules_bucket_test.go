@@ -207,10 +207,7 @@ func thisStack(d deployment) any {
 
 // arnHere is an ARN of the account and region that the stack is deployed to.
 func arnHere(service, resource string) any {
-	pseudo := func(name string) any { return map[string]any{"Ref": "AWS::" + name} }
-	return map[string]any{"Fn::Join": []any{"", []any{
-		"arn:", pseudo("Partition"), ":" + service + ":", pseudo("Region"), ":", pseudo("AccountId"), ":" + resource,
-	}}}
+	return map[string]any{"Fn::Sub": "arn:${AWS::Partition}:" + service + ":${AWS::Region}:${AWS::AccountId}:" + resource}
 }
 
 // first is the first object of a list in the bucket's properties.

@@ -31,6 +31,7 @@ import urllib.request
 from pathlib import Path
 
 import certificate
+import permissions
 
 HOST = "127.0.0.1"
 REGION = "us-east-1"  # the engine's own default; ARNs of the local stage carry it
@@ -342,6 +343,7 @@ def serve(engine, port):
     from hypercorn.config import Config
     from ministack.app import app
 
+    permissions.as_on_aws()
     config = Config()
     config.bind = [f"{HOST}:{port}"]
     config.certfile = str(engine.cert)

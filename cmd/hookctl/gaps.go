@@ -56,7 +56,7 @@ func runGaps(ctx context.Context, s streams, t target, since time.Duration) erro
 	}
 	resources, err := deployment.FindResources(ctx, cloudformation.NewFromConfig(f.aws), t.stage)
 	if err != nil {
-		return err
+		return deployment.Explain(err)
 	}
 	to := time.Now()
 	from := to.Add(-since).Truncate(time.Minute)

@@ -122,7 +122,7 @@ attributes and group as they are. It may be interrupted and started again.
 Nothing leaves the bucket before the queue has it. A crash in between leaves a
 duplicate (consumers drop it by the notification's id), never a loss.
 
-It needs what the policy of output OperatorPolicyArn allows.`,
+It needs the policy of output OperatorPolicyArn.`,
 		Example: `  hookctl spill replay --stage prod --max 1
   hookctl spill replay --stage prod --rate 100`,
 		Args: cobra.NoArgs,

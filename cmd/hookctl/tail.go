@@ -77,7 +77,7 @@ func runTail(ctx context.Context, s streams, o tailOptions) error {
 	}
 	resources, err := deployment.FindResources(ctx, cloudformation.NewFromConfig(f.aws), o.stage)
 	if err != nil {
-		return err
+		return deployment.Explain(err)
 	}
 	now := time.Now()
 	api, from, pattern := cloudwatchlogs.NewFromConfig(f.aws), now.Add(-time.Duration(o.since)), logs.RequestPattern(o.outcomes)

@@ -96,7 +96,7 @@ func look(ctx context.Context, stage registration.Stage, hook nylasapi.Webhook, 
 	stored, err := stage.Secrets.Read(ctx)
 	return webhookStatus{
 		Stage: stage.Name, URL: stage.URL, Webhook: &hook,
-		Problems: append([]registration.Problem{}, stage.Problems(hook, stored, wanted)...),
+		Problems: append([]registration.Problem{}, stage.Problems(hook, &stored, wanted)...),
 	}, deployment.Explain(err)
 }
 

@@ -51,11 +51,12 @@ func Explain(err error) error {
 	if err == nil {
 		return nil
 	}
+	if permission, lacked := LackedPermission(err); lacked {
+		return fmt.Errorf("these AWS credentials lack a permission%s. Use a profile that has it (AWS_PROFILE), or ask for it. AWS says: %w", brackets(permission), err)
+	}
 	var refused smithy.APIError
 	if errors.As(err, &refused) {
 		switch refused.ErrorCode() {
-		case "AccessDenied", "AccessDeniedException", "UnauthorizedOperation", "AuthorizationError", "KmsAccessDenied", "KMS.AccessDeniedException":
-			return fmt.Errorf("these AWS credentials lack a permission. Use a profile that has it (AWS_PROFILE), or ask for it. AWS says: %w", err)
 		case "QueueDoesNotExist", "AWS.SimpleQueueService.NonExistentQueue", "ResourceNotFoundException":
 			return fmt.Errorf("something that the stack names is gone: it was deleted by hand, or a deployment is under way. Run the command again; if it stays so, deploy the stage again. AWS says: %w", err)
 		case "ExpiredToken", "ExpiredTokenException", "RequestExpired":
@@ -74,4 +75,11 @@ func Explain(err error) error {
 		return fmt.Errorf("AWS cannot be reached. Check the network and AWS_REGION. %w", err)
 	}
 	return err
+}
+
+func brackets(text string) string {
+	if text == "" {
+		return ""
+	}
+	return " (" + text + ")"
 }

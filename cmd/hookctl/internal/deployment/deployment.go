@@ -16,6 +16,9 @@ import (
 // stackPrefix and the stage's name make the name of a stage's stack.
 const stackPrefix = "NylasWebhooks-"
 
+// AlarmPrefix begins the names of all alarms of a stage.
+func AlarmPrefix(stage string) string { return stackPrefix + stage + "-" }
+
 // Local is the stage that runs on the local engine.
 const Local = "local"
 
@@ -60,6 +63,10 @@ func Find(ctx context.Context, stacks Stacks, stage string) (Deployment, error) 
 	answer, err := stacks.DescribeStacks(ctx, &cloudformation.DescribeStacksInput{StackName: &name})
 	if notThere(err) {
 		return Deployment{}, missing(ctx, stacks, stage)
+	}
+	if _, lacked := LackedPermission(err); lacked {
+		// Who may look at one stage only is told no more of a stage that is not there.
+		return Deployment{}, fmt.Errorf("find stage %s (is --stage right? The policies of a stage allow that stage alone): %w", stage, Explain(err))
 	}
 	if err != nil {
 		return Deployment{}, fmt.Errorf("find stage %s: %w", stage, Explain(err))

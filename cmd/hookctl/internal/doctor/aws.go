@@ -179,11 +179,16 @@ func Alarms(prefix string, metrics Metrics) Check {
 	}}
 }
 
-// Topics checks that somebody hears of the alarms. On the local stage nobody is to.
-func Topics(stage string, r deployment.Resources, topics sns.ListSubscriptionsByTopicAPIClient) Check {
+// Topics checks that somebody hears of the alarms. On the local stage nobody is to. find
+// says which topics there are.
+func Topics(stage string, find func(context.Context) (deployment.Resources, error), topics sns.ListSubscriptionsByTopicAPIClient) Check {
 	return Check{"who hears of alarms", func(ctx context.Context) ([]Report, error) {
 		if stage == deployment.Local {
 			return []Report{ok("Nobody, as it should be on the local stage.")}, nil
+		}
+		r, err := find(ctx)
+		if err != nil {
+			return nil, err
 		}
 		var all []Report
 		for _, topic := range []struct{ name, arn string }{{"pages", r.Pages}, {"tickets", r.Tickets}} {

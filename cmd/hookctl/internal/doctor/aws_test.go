@@ -15,6 +15,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/sns"
 	snstypes "github.com/aws/aws-sdk-go-v2/service/sns/types"
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
+	"github.com/aws/smithy-go"
 
 	"github.com/onepagecrm/nylas-webhooks/cmd/hookctl/internal/deployment"
 	"github.com/onepagecrm/nylas-webhooks/cmd/hookctl/internal/spilled"
@@ -99,6 +100,8 @@ func TestChecksOfAWS(t *testing.T) {
 		{"many spilled", spilledCheck, fakeAWS{spilled: 1000}, []string{"finding 1000 or more notifications wait"}},
 		{"nothing spilled", spilledCheck, fakeAWS{}, []string{"ok Nothing waits"}},
 		{"queue not allowed", queueCheck(d), fakeAWS{err: errors.New("AccessDenied")}, []string{"failed ask for the state of queue queue: AccessDenied"}},
+		{"no permission", queueCheck(d), fakeAWS{err: &smithy.GenericAPIError{Code: "AccessDenied", Message: "User: a is not authorized to perform: sqs:getqueueattributes on resource: q"}},
+			[]string{"denied Not looked at: these AWS credentials lack a permission (sqs:getqueueattributes). Next: Attach the policy of the stack's output OperatorPolicyArn"}},
 		{"quiet alarms", alarmsCheck, fakeAWS{alarms: []cwtypes.MetricAlarm{{StateValue: cwtypes.StateValueOk}}}, []string{"ok None of 1"}},
 		{"loud alarm", alarmsCheck, fakeAWS{alarms: []cwtypes.MetricAlarm{{
 			AlarmName: aws.String("NylasWebhooks-prod-QueueAge"), StateValue: cwtypes.StateValueAlarm,
@@ -132,5 +135,6 @@ func queueCheck(d deployment.Deployment) func(fakeAWS) Check {
 func alarmsCheck(f fakeAWS) Check { return Alarms("NylasWebhooks-prod-", f) }
 
 func topicsCheck(stage string, r deployment.Resources) func(fakeAWS) Check {
-	return func(f fakeAWS) Check { return Topics(stage, r, f) }
+	find := func(context.Context) (deployment.Resources, error) { return r, nil }
+	return func(f fakeAWS) Check { return Topics(stage, find, f) }
 }

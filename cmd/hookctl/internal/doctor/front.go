@@ -152,11 +152,12 @@ func Registered(stage registration.Stage, unable error) Check {
 			return nil, err
 		}
 		stored, err := stage.Secrets.Read(ctx)
+		known := &stored
 		if err != nil {
-			return nil, err
+			known = nil // what Nylas says of the webhook is worth telling without it
 		}
 		var all []Report
-		for _, p := range stage.Problems(hook, stored, nil) {
+		for _, p := range stage.Problems(hook, known, nil) {
 			all = append(all, bad(p.Next, "Webhook %s: %s.", hook.ID, p.What))
 		}
 		if len(hook.TriggerTypes) == 0 {
@@ -165,6 +166,6 @@ func Registered(stage registration.Stage, unable error) Check {
 		if all == nil {
 			all = append(all, ok("Webhook %s has the deployed URL, is %s, compressed_delivery is off. Triggers: %d.", hook.ID, nylasapi.Active, len(hook.TriggerTypes)))
 		}
-		return all, nil
+		return all, err
 	}}
 }

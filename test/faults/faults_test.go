@@ -7,7 +7,7 @@ import (
 
 // short are the scenarios of the full proof, with fewer notifications.
 func short() []Scenario {
-	return []Scenario{
+	return append(frozenAll(),
 		everyBody(),
 		everyBodySpilled(),
 		burst(500, 16),
@@ -21,14 +21,15 @@ func short() []Scenario {
 		secretStoredLate(),
 		secretDeleted(),
 		rotated(0),
-		rotated(30 * time.Minute),
-		rotated(-30 * time.Minute),
+		rotated(30*time.Minute),
+		rotated(-30*time.Minute),
 		clockOff(time.Hour),
 		clockOff(-time.Hour),
 		memoryFull(96),
 		largestBodies(4),
 		flood(100, 600, 50),
-	}
+		sharedIDs(),
+	)
 }
 
 func TestScenarios(t *testing.T) {
@@ -54,5 +55,5 @@ func logAccount(t *testing.T, r Result) {
 	t.Helper()
 	a := r.Account
 	a.Problems = nil
-	t.Logf("%v: %+v %+v %v %v failing %d", r.Took.Round(time.Millisecond), a, r.Function, r.Metrics, r.Responses, r.Failing)
+	t.Logf("%v: %+v %+v %v %v failing %d, slowest %v", r.Took.Round(time.Millisecond), a, r.Function, r.Metrics, r.Responses, r.Failing, r.Slowest.Round(time.Millisecond))
 }

@@ -2,11 +2,13 @@ package faults
 
 import (
 	"cmp"
+	"fmt"
 	"hash/crc32"
 	"slices"
 	"strings"
 	"time"
 
+	"github.com/onepagecrm/nylas-webhooks/lambda/contract"
 	"github.com/onepagecrm/nylas-webhooks/test/faults/function"
 	"github.com/onepagecrm/nylas-webhooks/test/faults/nylas"
 	"github.com/onepagecrm/nylas-webhooks/test/faults/standin"
@@ -15,24 +17,36 @@ import (
 // Fault is one thing that fails.
 type Fault struct {
 	Name string
-	// What a service does with each of its calls.
-	sqs, s3, secrets func(s *System) standin.Fault
+	// What a service does with its calls; of several, each call meets one.
+	sqs, s3, secrets func(s *System) []standin.Fault
 	// begin and heal are for what is not a service's.
 	begin, heal func(s *System)
 	garbles     bool // the Scenario's field
+	forgets     bool // afterwards each environment has yet to read the secret
 }
 
-func is(f standin.Fault) func(*System) standin.Fault { return func(*System) standin.Fault { return f } }
+func are(f []standin.Fault) func(*System) []standin.Fault {
+	return func(*System) []standin.Fault { return f }
+}
 
-func sqs(name string, f standin.Fault) Fault { return Fault{Name: "SQS " + name, sqs: is(f)} }
-func s3(name string, f standin.Fault) Fault  { return Fault{Name: "S3 " + name, s3: is(f)} }
-func secrets(name string, f standin.Fault) Fault {
-	return Fault{Name: "Secrets Manager " + name, secrets: is(f)}
+func sqs(name string, f ...standin.Fault) Fault { return Fault{Name: "SQS " + name, sqs: are(f)} }
+func s3(name string, f ...standin.Fault) Fault  { return Fault{Name: "S3 " + name, s3: are(f)} }
+func secrets(name string, f ...standin.Fault) Fault {
+	return Fault{Name: "Secrets Manager " + name, secrets: are(f), forgets: true}
+}
+
+// redirects are all that lead a client elsewhere.
+func redirects() []standin.Fault {
+	var all []standin.Fault
+	for _, status := range []int{301, 302, 303, 307, 308} {
+		all = append(all, standin.Redirect(status))
+	}
+	return all
 }
 
 // killedAtSQS kills whoever asks SQS.
 func killedAtSQS(name string, at func(string, func(string)) standin.Fault) Fault {
-	return Fault{Name: name, sqs: func(s *System) standin.Fault { return at(name, s.Function.Kill) }}
+	return Fault{Name: name, sqs: func(s *System) []standin.Fault { return []standin.Fault{at(name, s.Function.Kill)} }}
 }
 
 func killAt(p function.Point) func(*System) {
@@ -75,6 +89,7 @@ func Faults() []Fault {
 		sqs("is a proxy's 200", standin.NotAWS()),
 		sqs("answers an empty 200", standin.Empty()),
 		sqs("answers a wrong MD5", standin.WrongSum()),
+		sqs("redirects", redirects()...),
 		garbled,
 		s3("slows down (503)", standin.Refuse(standin.S3SlowDown)),
 		s3("has an internal error (500)", standin.Refuse(standin.S3Internal)),
@@ -86,6 +101,7 @@ func Faults() []Fault {
 		s3("keeps it and cuts the answer", standin.Cut()),
 		s3("keeps it and answers too late", standin.DoneLate(tooLate)),
 		s3("keeps it and resets", standin.ResetAfter()),
+		s3("redirects", redirects()...),
 		secrets("has an internal error (500)", standin.Refuse(standin.SecretsInternal)),
 		secrets("throttles", standin.Refuse(standin.SecretsThrottled)),
 		secrets("denies access", standin.Refuse(standin.SecretsDenied)),
@@ -95,6 +111,8 @@ func Faults() []Fault {
 		secrets("is a proxy's 200", standin.NotAWS()),
 		secrets("cuts the answer", standin.Cut()),
 		secrets("resets the connection", standin.ResetBefore()),
+		secrets("answers an empty 200", standin.Empty()),
+		secrets("redirects", redirects()...),
 		{Name: "killed before the send", begin: killAt(function.Handed), heal: killNever(function.Handed)},
 		{Name: "killed after the answer was made", begin: killAt(function.Answered), heal: killNever(function.Answered)},
 		killedAtSQS("killed while SQS is asked", standin.Before),
@@ -118,7 +136,12 @@ func Faults() []Fault {
 		},
 		{
 			// .invalid never resolves, RFC 6761.
-			Name: "no AWS endpoint resolves (DNS)", begin: endpoint("http://aws.invalid"), heal: endpoint(""),
+			Name: "no AWS endpoint resolves (DNS)", begin: endpoint("https://aws.invalid"), heal: endpoint(""),
+		},
+		{
+			Name: "AWS's certificate is expired, another's or of nobody known", forgets: true,
+			begin: func(s *System) { s.AWS.ShowCertificates(standin.Expired, standin.OfAnother, standin.Unknown) },
+			heal:  func(s *System) { s.AWS.ShowCertificates(standin.Valid) },
 		},
 	}
 }
@@ -137,11 +160,17 @@ func withFaults(faults ...Fault) Scenario {
 	for _, f := range faults {
 		names = append(names, f.Name)
 		sc.Garbles = sc.Garbles || f.garbles
-		if f.secrets != nil {
+		if f.forgets {
 			settle = refreshInterval
 		}
 	}
 	sc.Name = strings.Join(names, " + ")
+	sc.Check = func(r *Result, _ *System) []string {
+		if n := r.Metrics[contract.NoSecret]; n > 0 {
+			return []string{fmt.Sprintf("%d requests were answered as if no secret were stored", n)}
+		}
+		return nil
+	}
 	sc.Start, sc.During = outage(settle, func(s *System) { begin(s, sc.Name, faults) }, func(s *System) { heal(s, faults) })
 	return sc
 }
@@ -153,13 +182,13 @@ func begin(s *System, name string, faults []Fault) {
 	var ofSQS, ofS3, ofSecrets []standin.Fault
 	for _, f := range faults {
 		if f.sqs != nil {
-			ofSQS = append(ofSQS, f.sqs(s))
+			ofSQS = append(ofSQS, f.sqs(s)...)
 		}
 		if f.s3 != nil {
-			ofS3 = append(ofS3, f.s3(s))
+			ofS3 = append(ofS3, f.s3(s)...)
 		}
 		if f.secrets != nil {
-			ofSecrets = append(ofSecrets, f.secrets(s))
+			ofSecrets = append(ofSecrets, f.secrets(s)...)
 		}
 		if f.begin != nil {
 			f.begin(s)

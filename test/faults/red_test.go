@@ -27,6 +27,7 @@ func TestReceiverThatDoesNotWaitLosesNotifications(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	_, stack := receiver(t)
 	for _, f := range []Fault{
 		sqs("throttles", standin.Refuse(standin.SQSThrottled)),
 		sqs("is a black hole", standin.BlackHole()),
@@ -118,6 +119,7 @@ func TestBuildFlagsAreTheDeployments(t *testing.T) {
 
 // What the runs take from the template is there.
 func TestReadStack(t *testing.T) {
+	_, stack := receiver(t)
 	if stack.Responses["THROTTLED"].Status != 429 || stack.Responses["THROTTLED"].Headers["Retry-After"] == "" {
 		t.Errorf("the throttle answers %+v", stack.Responses["THROTTLED"])
 	}
@@ -155,6 +157,7 @@ func TestLeakIsSeen(t *testing.T) {
 		s.Function.SetVariable("CANARY", s.rotate())
 		s.registered()
 	}}
+	_, stack := receiver(t)
 	r, err := Run(t.Context(), program, stack, sc)
 	if err != nil {
 		t.Fatal(err)

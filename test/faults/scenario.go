@@ -60,8 +60,10 @@ type Result struct {
 	Kept      []Arrival
 	Began     time.Time
 	Took      time.Duration
-	// Unanswered is how many requests had no answer in time.
+	// Unanswered is how many requests had no answer in time, Slowest how long the longest
+	// took to have one.
 	Unanswered int
+	Slowest    time.Duration
 	// Wrong says why the scenario failed, in sentences; none: it passed.
 	Wrong []string
 	// Log is the end of the receivers' log, for who looks into a failure.
@@ -132,7 +134,7 @@ func Run(ctx context.Context, program string, stack Stack, sc Scenario) (Result,
 	if err := s.Function.Idle(ctx); err != nil { // what the gateway gave up runs on
 		return Result{}, fmt.Errorf("%s: wait for the function: %w", sc.Name, err)
 	}
-	r := s.result(sc)
+	r := s.result(ctx, sc)
 	r.Began, r.Took = began, time.Since(began)
 	return r, ctx.Err()
 }
@@ -175,7 +177,7 @@ func (s *System) deliverAll(ctx context.Context, sc Scenario, during <-chan stru
 }
 
 // result settles the accounts.
-func (s *System) result(sc Scenario) Result {
+func (s *System) result(ctx context.Context, sc Scenario) Result {
 	messages, objects := s.AWS.SQS.Messages(), s.AWS.S3.Objects()
 	r := Result{
 		Scenario: sc, Account: s.ledger.Balance(ledger.Copies(messages, objects)),
@@ -198,7 +200,8 @@ func (s *System) result(sc Scenario) Result {
 	}
 	var leaks, strange []string
 	r.Metrics, leaks, strange, r.Log = s.log.snapshot()
-	r.judge(leaks, strange, s.AWS.SQS.Refused())
+	r.Wrong = s.replay(ctx, objects)
+	r.judge(leaks, strange, s.AWS.SQS.Refused(), s.AWS.Strayed())
 	if sc.Check != nil {
 		r.Wrong = append(r.Wrong, sc.Check(&r, s)...)
 	}
@@ -206,7 +209,7 @@ func (s *System) result(sc Scenario) Result {
 }
 
 // judge applies the rules that hold in every scenario.
-func (r *Result) judge(leaks, strange []string, refused []standin.Refusal) {
+func (r *Result) judge(leaks, strange []string, refused []standin.Refusal, strayed int) {
 	wrong := func(format string, args ...any) { r.Wrong = append(r.Wrong, fmt.Sprintf(format, args...)) }
 	a := r.Account
 	if a.Lost > 0 {
@@ -235,6 +238,9 @@ func (r *Result) judge(leaks, strange []string, refused []standin.Refusal) {
 			wrong("the log has a line that is no JSON: %s", line)
 		}
 	}
+	if strayed > 0 {
+		wrong("%d calls of AWS followed a redirect", strayed)
+	}
 	for _, q := range refused {
 		wrong("SQS refused a message for its content: %s: %s", q.Code, q.Message)
 	}
@@ -242,6 +248,7 @@ func (r *Result) judge(leaks, strange []string, refused []standin.Refusal) {
 		if line.Status == 0 {
 			r.Unanswered++
 		}
+		r.Slowest = max(r.Slowest, line.Took)
 	}
 	if r.Unanswered > 0 {
 		wrong("%s", r.unanswered())

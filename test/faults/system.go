@@ -72,7 +72,7 @@ func (s *System) variables() map[string]string {
 	variables := contract.Config{
 		Stage: stage, QueueURL: s.AWS.QueueURL(), SecretARN: standin.SecretARN, Bucket: standin.BucketName,
 	}.Vars()
-	maps.Copy(variables, map[string]string{"AWS_ENDPOINT_URL": s.AWS.URL})
+	maps.Copy(variables, map[string]string{"AWS_ENDPOINT_URL": s.AWS.URL, "SSL_CERT_FILE": s.AWS.AuthorityFile})
 	return variables
 }
 

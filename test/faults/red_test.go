@@ -87,6 +87,27 @@ func (q *Queue) Send(ctx context.Context, w notification.Wire) error {
 	}
 }
 
+// Go's test cache is told of all that the receiver is made of: else "go test" would say
+// "ok (cached)" of a receiver that it has not run.
+func TestSources(t *testing.T) {
+	root, err := Root(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	files, err := sources(t.Context(), root)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{
+		"lambda/receiver/main.go", "lambda/internal/receive", "lambda/internal/receive/handler.go", "lambda/contract/names.go",
+		"notification/signature.go", "internal/sdkhttp/sdkhttp.go", "go.mod", "go.sum",
+	} {
+		if !slices.Contains(files, filepath.Join(root, want)) {
+			t.Errorf("%s is not among the sources", want)
+		}
+	}
+}
+
 // What is run here is built as it is deployed.
 func TestBuildFlagsAreTheDeployments(t *testing.T) {
 	root, err := Root(t.Context())

@@ -1,6 +1,9 @@
 package faults
 
 import (
+	"encoding/json"
+	"os"
+	"sync"
 	"testing"
 	"time"
 )
@@ -41,14 +44,52 @@ func TestScenarios(t *testing.T) {
 	}
 }
 
-// Each fault alone: nothing is lost, nothing is given up, nothing leaks.
+// Each fault alone: nothing is lost, nothing is given up, nothing leaks, and CloudWatch
+// gets to see what test/stack evaluates the alarms over.
 func TestFaultsAlone(t *testing.T) {
+	root, err := Root(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	update := os.Getenv("UPDATE_SNAPSHOTS") != ""
+	want, err := ReadPublished(root)
+	if err != nil && !update {
+		t.Fatal(err)
+	}
+	if !update && len(want) != len(Faults()) {
+		t.Errorf("testdata/published.json has %d faults of %d; make snapshots writes it anew", len(want), len(Faults()))
+	}
+	var mu sync.Mutex
+	all := make(map[string]Published)
 	for _, f := range Faults() {
 		t.Run(f.Name, func(t *testing.T) {
 			t.Parallel()
-			logAccount(t, pass(t, withFaults(f)))
+			r := pass(t, withFaults(f))
+			logAccount(t, r)
+			published := want[f.Name]
+			if differs := published.differs(r.Counts, r.Counted); len(differs) > 0 {
+				published = newPublished(f, r.Counts, r.Counted)
+				if !update {
+					t.Errorf("testdata/published.json is not true: %v. If that should be so, make snapshots", differs)
+				}
+			}
+			mu.Lock()
+			defer mu.Unlock()
+			all[f.Name] = published
 		})
 	}
+	t.Cleanup(func() {
+		if !update {
+			return
+		}
+		text, err := json.MarshalIndent(all, "", "  ")
+		if err == nil {
+			err = os.WriteFile(publishedFile(root), append(text, '\n'), 0o600)
+		}
+		if err != nil {
+			t.Error(err)
+		}
+	})
 }
 
 func logAccount(t *testing.T, r Result) {

@@ -23,6 +23,7 @@ type Fault struct {
 	begin, heal func(s *System)
 	garbles     bool // the Scenario's field
 	forgets     bool // afterwards each environment has yet to read the secret
+	limits      bool // how many requests it hits depends on how fast the machine is
 }
 
 func are(f []standin.Fault) func(*System) []standin.Fault {
@@ -123,14 +124,14 @@ func Faults() []Fault {
 			heal:  func(s *System) { s.Function.SetSingleUse(false) },
 		},
 		{
-			// The gateway refuses what is over 20 a second with 429.
-			Name:  "gateway throttles",
-			begin: func(s *System) { s.Gateway.SetThrottle(20, 20) },
+			// The gateway refuses what is over 10 a second with 429.
+			Name: "gateway throttles", limits: true,
+			begin: func(s *System) { s.Gateway.SetThrottle(10, 10) },
 			heal:  func(s *System) { s.Gateway.SetThrottle(s.stack.Rate, s.stack.Burst) },
 		},
 		{
 			// Three events at once, the others are refused by Lambda.
-			Name:  "concurrency used up",
+			Name: "concurrency used up", limits: true,
 			begin: func(s *System) { s.Function.SetConcurrency(3) },
 			heal:  func(s *System) { s.Function.SetConcurrency(1000) },
 		},
@@ -171,12 +172,17 @@ func withFaults(faults ...Fault) Scenario {
 		}
 		return nil
 	}
-	sc.Start, sc.During = outage(settle, func(s *System) { begin(s, sc.Name, faults) }, func(s *System) { heal(s, faults) })
+	sc.Start, sc.During = outage(settle,
+		func(s *System) { begin(s, sc.Name, faults) },
+		func(s *System) {
+			s.counts, s.counted = s.count()
+			heal(s, faults)
+		})
 	return sc
 }
 
-// matrixKinds: mostly usual, and one that needs the bucket.
-var matrixKinds = append(slices.Repeat(nylas.Usual, 6), nylas.Overflowing)
+// matrixKinds: mostly usual, and one in seven that needs the bucket.
+var matrixKinds = append(slices.Repeat(nylas.Usual, 3), nylas.Overflowing)
 
 func begin(s *System, name string, faults []Fault) {
 	var ofSQS, ofS3, ofSecrets []standin.Fault

@@ -54,12 +54,16 @@ type Result struct {
 	Memory    function.Memory
 	Metrics   map[contract.Metric]int
 	Responses map[string]int // gateway responses by type
-	Met       map[string]int // faults, by how many calls met them
-	Failing   int            // how often Nylas marked the webhook as failing
-	Lines     []ledger.Line
-	Kept      []Arrival
-	Began     time.Time
-	Took      time.Duration
+	// Counts is how many of the Counted requests during the outage added to what CloudWatch
+	// gets to see, by the names in Published; of faults of the matrix only.
+	Counts  map[string]int
+	Counted int
+	Met     map[string]int // faults, by how many calls met them
+	Failing int            // how often Nylas marked the webhook as failing
+	Lines   []ledger.Line
+	Kept    []Arrival
+	Began   time.Time
+	Took    time.Duration
 	// Unanswered is how many requests had no answer in time, Slowest how long the longest
 	// took to have one.
 	Unanswered int
@@ -182,7 +186,7 @@ func (s *System) result(ctx context.Context, sc Scenario) Result {
 	r := Result{
 		Scenario: sc, Account: s.ledger.Balance(ledger.Copies(messages, objects)),
 		Function: s.Function.Stats(), Memory: s.Function.Memory(), Responses: s.Gateway.Responses(),
-		Failing: len(s.Nylas.Failing()), Lines: s.ledger.Lines(), Met: make(map[string]int),
+		Failing: len(s.Nylas.Failing()), Lines: s.ledger.Lines(), Met: make(map[string]int), Counts: s.counts, Counted: s.counted,
 	}
 	for service, f := range map[string]*standin.Faults{"SQS": &s.AWS.SQS.Faults, "S3": &s.AWS.S3.Faults, "Secrets Manager": &s.AWS.Secrets.Faults} {
 		_, met := f.Calls()

@@ -34,6 +34,10 @@ type System struct {
 
 	registration sync.Once
 
+	// What the scenario counted until its outage was over, of how many requests.
+	counts  map[string]int
+	counted int
+
 	mu       sync.Mutex
 	answered int           // notifications whose first attempt was answered
 	expected int           // first attempts

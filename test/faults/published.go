@@ -86,8 +86,8 @@ func (p Published) differs(counts map[string]int, requests int) []string {
 	return wrong
 }
 
-// publishedFile is where what each fault publishes is kept, for test/stack. It is
-// written anew by "make snapshots".
+// publishedFile is where what each fault publishes is kept, for test/stack.
+// UPDATE_SNAPSHOTS=1 writes it anew.
 func publishedFile(root string) string {
 	return filepath.Join(root, "test", "faults", "testdata", "published.json")
 }

@@ -121,7 +121,7 @@ policy: synth $(LINT) $(POLICY) ## check the templates with cdk-nag, cfn-guard, 
 
 .PHONY: faults
 faults: preflight ## prove that no notification is lost when AWS fails, the short version
-	@$(call gotestsum,testname) -count=1 ./test/faults/...
+	@$(call gotestsum,testname) -count=1 ./test/faults/... ./test/account/...
 
 .PHONY: nylas
 nylas: $(NODE) $(SDKS) ## run Nylas's own SDKs against the tests' stand-in of its API

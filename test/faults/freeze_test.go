@@ -6,6 +6,7 @@ import (
 	"path/filepath"
 	"testing"
 
+	"github.com/onepagecrm/nylas-webhooks/test/canary"
 	"github.com/onepagecrm/nylas-webhooks/test/faults/ledger"
 	"github.com/onepagecrm/nylas-webhooks/test/faults/nylas"
 )
@@ -34,7 +35,7 @@ func TestSecretRevokedDuringFreeze(t *testing.T) {
 	revoked := s.rotate()
 	s.AWS.Secrets.Put(revoked)
 	s.Nylas.Deliver(t.Context(), nylas.New(nylas.MessageCreated, "grant"), nil)
-	s.AWS.Secrets.Put("another")
+	s.AWS.Secrets.Put(canary.New("secret"))
 	s.AWS.Secrets.RemovePrevious()
 	if err := os.WriteFile(frozenFor, []byte("2h"), 0o600); err != nil {
 		t.Fatal(err)

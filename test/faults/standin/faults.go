@@ -148,7 +148,7 @@ func Redirect(status int) Fault {
 // ETag, a message id, a version of a secret.
 func (c *Call) welcome(w http.ResponseWriter) {
 	w.Header().Set("ETag", `"welcome"`)
-	answer := map[string]any{"MessageId": newID(), "VersionId": newID(), "SecretString": "somebody else's", "CreatedDate": 1}
+	answer := map[string]any{"MessageId": newID(), "VersionId": newID(), "SecretString": newID() + newID(), "CreatedDate": 1}
 	var m sendMessage
 	if err := json.Unmarshal(c.body, &m); err == nil && m.MessageBody != "" { // 307 and 308 bring it along
 		answer["MD5OfMessageBody"], answer["MD5OfMessageAttributes"] = sum([]byte(m.MessageBody)), sum(attributesText(m.MessageAttributes))

@@ -121,7 +121,7 @@ policy: synth $(LINT) $(POLICY) ## check the templates with cdk-nag, cfn-guard, 
 
 .PHONY: faults
 faults: preflight ## prove that no notification is lost when AWS fails, the short version
-	@$(call gotestsum,testname) -count=1 ./test/faults/...
+	@$(call gotestsum,testname) -count=1 ./test/faults/... ./test/account/...
 
 .PHONY: nylas
 nylas: $(NODE) $(SDKS) ## run Nylas's own SDKs against the tests' stand-in of its API
@@ -155,10 +155,10 @@ proof: preflight ## the whole proof under faults, with its soak and a report; ha
 	@go run ./test/faults/proof
 
 .PHONY: snapshots
-snapshots: $(NODE) ## write the templates' snapshots anew, for review
+snapshots: $(NODE) ## write the templates' snapshots and docs/alarms-by-fault.md anew, for review
 	@if [ -n "$${CI:-}" ]; then echo "snapshots: not in CI. A changed snapshot is read by a person: run it on your machine and commit the difference." >&2; exit 1; fi
 	@UPDATE_SNAPSHOTS=1 go test -count=1 ./test/stack/...
-	@git --no-pager diff --stat -- test/stack
+	@git --no-pager diff --stat -- test/stack docs/alarms-by-fault.md
 
 .PHONY: vulncheck
 vulncheck: preflight ## look up known vulnerabilities of the Go dependencies

@@ -22,6 +22,7 @@
 package sdkhttp
 
 import (
+	"crypto/tls"
 	"errors"
 	"io"
 	"net/http"
@@ -64,6 +65,8 @@ func Own(timeout time.Duration) *http.Client {
 	transport := http.DefaultTransport.(*http.Transport).Clone()
 	transport.Protocols = new(http.Protocols)
 	transport.Protocols.SetHTTP1(true)
+	// The clone would still offer HTTP/2 to the server, which then speaks it to a client that does not.
+	transport.TLSClientConfig = &tls.Config{MinVersion: tls.VersionTLS12, NextProtos: []string{"http/1.1"}}
 	return &http.Client{Transport: transport, Timeout: timeout, CheckRedirect: answerItself}
 }
 

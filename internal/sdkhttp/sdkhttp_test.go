@@ -2,6 +2,7 @@ package sdkhttp
 
 import (
 	"bytes"
+	"crypto/tls"
 	"errors"
 	"io"
 	"net/http"
@@ -143,7 +144,11 @@ func TestOwnSpeaksHTTP1(t *testing.T) {
 	server.StartTLS()
 	defer server.Close()
 	protocol := func(client *http.Client) string {
-		client.Transport.(*http.Transport).TLSClientConfig = server.Client().Transport.(*http.Transport).TLSClientConfig.Clone()
+		transport := client.Transport.(*http.Transport)
+		if transport.TLSClientConfig == nil {
+			transport.TLSClientConfig = &tls.Config{MinVersion: tls.VersionTLS12}
+		}
+		transport.TLSClientConfig.RootCAs = server.Client().Transport.(*http.Transport).TLSClientConfig.RootCAs
 		answer, err := client.Get(server.URL) //nolint:noctx // a test server
 		if err != nil {
 			t.Fatal(err)

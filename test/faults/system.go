@@ -34,6 +34,10 @@ type System struct {
 
 	registration sync.Once
 
+	// What the scenario counted until its outage was over, of how many requests.
+	counts  map[string]int
+	counted int
+
 	mu       sync.Mutex
 	answered int           // notifications whose first attempt was answered
 	expected int           // first attempts
@@ -72,7 +76,7 @@ func (s *System) variables() map[string]string {
 	variables := contract.Config{
 		Stage: stage, QueueURL: s.AWS.QueueURL(), SecretARN: standin.SecretARN, Bucket: standin.BucketName,
 	}.Vars()
-	maps.Copy(variables, map[string]string{"AWS_ENDPOINT_URL": s.AWS.URL})
+	maps.Copy(variables, map[string]string{"AWS_ENDPOINT_URL": s.AWS.URL, "SSL_CERT_FILE": s.AWS.AuthorityFile})
 	return variables
 }
 

@@ -7,6 +7,7 @@
 //	cloudwatch_test.go  alarms evaluated as CloudWatch does
 //	alarms_test.go      for each alarm, what must set it off and what must not
 //	scenarios_test.go   what happens to a system, and exactly which alarms go off
+//	faulttable_test.go  docs/alarms-by-fault.md: each fault has its alarm in time
 //	stage_test.go       what the assembly says about the stacks
 //	contract_test.go    the function's environment
 //	build_test.go       the same commit gives the same bytes, elsewhere too

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
-	"text/tabwriter"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
@@ -193,25 +192,25 @@ func list(ctx context.Context, s streams, q deadletters.Queue, state deadletters
 }
 
 func printEntries(s streams, q deadletters.Queue, state deadletters.State, entries []listEntry) error {
-	table := tabwriter.NewWriter(s.out, 0, 0, 2, ' ', 0)
+	table := newTable(s.out)
 	if len(entries) > 0 {
-		fmt.Fprintln(table, "MESSAGE\tTYPE\tNOTIFICATION\tGRANT\tSENT\tEXPIRES\tRECEIVED\tBYTES")
+		table.row("MESSAGE", "TYPE", "NOTIFICATION", "GRANT", "SENT", "EXPIRES", "RECEIVED", "BYTES")
 	}
 	now := time.Now()
 	for _, e := range entries {
-		fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%s ago\tin %s\t%d times\t%d\n", e.MessageID, dash(e.Type), dash(e.NotificationID), dash(e.GrantID),
-			short(now.Sub(e.SentAt)), short(e.ExpiresAt.Sub(now)), e.Receives, e.Bytes)
+		table.row(e.MessageID, e.Type, e.NotificationID, e.GrantID,
+			short(now.Sub(e.SentAt))+" ago", "in "+short(e.ExpiresAt.Sub(now)), times(e.Receives), strconv.Itoa(e.Bytes))
 	}
-	if err := table.Flush(); err != nil {
-		return fmt.Errorf("print the list: %w", err)
+	if err := table.end(); err != nil {
+		return err
 	}
 	s.stderrf("%d shown. SQS says that %s holds about %d, and %d more that somebody has received.", len(entries), q.Name(), state.Visible, state.Hidden)
 	return nil
 }
 
-func dash(text string) string {
-	if text == "" {
-		return "-"
+func times(n int) string {
+	if n == 1 {
+		return "once"
 	}
-	return text
+	return fmt.Sprintf("%d times", n)
 }

@@ -38,11 +38,8 @@ func (t *target) spilled(ctx context.Context) (spilled.Store, error) {
 }
 
 func (f found) spilled() spilled.Store {
-	objects := s3.NewFromConfig(f.aws, func(o *s3.Options) {
-		o.UsePathStyle = deployment.Endpoint() != "" // a local engine's host has no subdomain per bucket
-	})
 	return spilled.Store{
-		Objects: objects, Queues: sqs.NewFromConfig(f.aws),
+		Objects: f.s3(), Queues: sqs.NewFromConfig(f.aws),
 		Bucket: f.BucketName, QueueURL: f.QueueURL, NoticesURL: f.SpillNoticesQueueURL,
 	}
 }

@@ -3,7 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
-	"text/tabwriter"
+	"strconv"
 
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
 	"github.com/spf13/cobra"
@@ -104,16 +104,15 @@ func verdict(step demo.Step) string {
 // printMessages shows what was on the queue. Its last line is the demo's verdict.
 func printMessages(s streams, result demo.Result) error {
 	fmt.Fprint(s.out, "\nOn the queue:\n\n")
-	table := tabwriter.NewWriter(s.out, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(table, "  TYPE\tID\tGRANT\tBYTES\tBODY")
+	table := newTable(s.out, "  TYPE", "ID", "GRANT", "BYTES", "BODY")
 	for _, m := range result.Messages {
 		body := "equal to what was signed"
 		if !m.Equal {
 			body = "DIFFERS from what was signed"
 		}
-		fmt.Fprintf(table, "  %s\t%s\t%s\t%d\t%s\n", m.Type, m.ID, m.GrantID, m.Bytes, body)
+		table.row("  "+m.Type, m.ID, m.GrantID, strconv.Itoa(m.Bytes), body)
 	}
-	if err := table.Flush(); err != nil {
+	if err := table.end(); err != nil {
 		return err
 	}
 	if result.Duplicates > 0 {

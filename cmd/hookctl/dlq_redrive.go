@@ -63,6 +63,9 @@ type redriveResult struct {
 	// Way is sqs (a move task) or hookctl.
 	Way string `json:"way"`
 	deadletters.Result
+	// Unseen is about how many SQS did not hand out, or could not move, because somebody
+	// else holds them.
+	Unseen int `json:"approximately_not_seen"`
 }
 
 func runDLQRedrive(ctx context.Context, s streams, o redriveOptions) error {
@@ -84,6 +87,13 @@ func runDLQRedrive(ctx context.Context, s streams, o redriveOptions) error {
 		moved, err := q.Move(ctx, o.rate, func(moved, total int64) { told.tellf("SQS has moved %d of about %d", moved, total) })
 		if err == nil {
 			result.Way, result.Moved = "sqs", int(moved)
+			after, err := q.State(ctx)
+			if err != nil {
+				return deployment.Explain(err)
+			}
+			// Of what it moved SQS's counts may know nothing yet; what was held before and is
+			// held still it cannot have moved.
+			result.Unseen = min(state.Held, after.Held)
 			return result.print(s, o)
 		}
 		if !errors.Is(err, deadletters.ErrNoMoveTask) {
@@ -95,6 +105,10 @@ func runDLQRedrive(ctx context.Context, s streams, o redriveOptions) error {
 	result.Result, err = q.Redrive(ctx, deadletters.Order{Filter: filter, Max: o.max, Rate: o.rate}, func(r deadletters.Result) {
 		told.tellf("moved %d; the dead-letter queue held about %d", r.Moved, state.Visible)
 	})
+	if r := result.Result; o.max == 0 || r.Moved+r.Refused+r.Duplicated < o.max {
+		// What came back was not there before.
+		result.Unseen = max(state.Total()-(result.Looked-result.CameBack), 0)
+	}
 	if err != nil {
 		s.stderrf("%d were moved before it ended, %d more may now be in both queues; the rest stays where it was.", result.Moved, result.Duplicated)
 		return deployment.Explain(err)
@@ -111,18 +125,21 @@ func explainMove(ctx context.Context, s streams, err error, moved int) error {
 }
 
 func (o redriveOptions) dry(ctx context.Context, s streams, q deadletters.Queue, state deadletters.State, filter deadletters.Filter) error {
-	entries, err := list(ctx, s, q, state, filter, o.max)
+	l, err := list(ctx, s, q, state, filter, o.max)
 	if err != nil {
 		return deployment.Explain(err)
 	}
 	if o.json {
-		return s.json(map[string]any{"stage": o.stage, "dry_run": true, "would_move": len(entries), "letters": entries})
+		err = s.json(map[string]any{
+			"stage": o.stage, "dry_run": true, "would_move": len(l.entries), "letters": l.entries, "approximately_not_seen": l.unseen,
+		})
+	} else if err = l.print(s, q, state); err == nil {
+		_, err = fmt.Fprintf(s.out, "would move %d; nothing was moved\n", len(l.entries))
 	}
-	if err := printEntries(s, q, state, entries); err != nil {
-		return err
+	if err != nil {
+		return fmt.Errorf("print the list: %w", err)
 	}
-	fmt.Fprintf(s.out, "would move %d; nothing was moved\n", len(entries))
-	return nil
+	return s.tellUnseen(l.unseen, o.stage)
 }
 
 func (r redriveResult) print(s streams, o redriveOptions) error {
@@ -141,6 +158,11 @@ func (r redriveResult) print(s streams, o redriveOptions) error {
 	}
 	if r.Refused > 0 {
 		s.stderrf("%d were not taken by the queue and stay where they were. SQS says of the first: %s", r.Refused, r.Why)
+	}
+	if err := s.tellUnseen(r.Unseen, o.stage); err != nil {
+		return err
+	}
+	if r.Refused > 0 {
 		return errNotSo
 	}
 	return nil

@@ -106,7 +106,7 @@ func runDoctor(ctx context.Context, s streams, o doctorOptions) error {
 
 func printReport(s streams, r doctor.Report) {
 	mark := map[doctor.State]string{doctor.OK: "ok", doctor.Bad: "FINDING", doctor.Unchecked: "-", doctor.Denied: "DENIED", doctor.Failed: "FAILED"}[r.State]
-	fmt.Fprintf(s.out, "%-7s  %-19s  %s\n", mark, r.Check, r.Says)
+	fmt.Fprintf(s.out, "%-7s  %-19s  %s\n", mark, r.Check, printable(r.Says))
 	if r.Next != "" {
 		fmt.Fprintf(s.out, "%-7s  %-19s  Next: %s\n", "", "", r.Next)
 	}

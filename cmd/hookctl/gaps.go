@@ -3,7 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
-	"text/tabwriter"
+	"strconv"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/service/cloudformation"
@@ -107,13 +107,12 @@ func runGaps(ctx context.Context, s streams, t target, since time.Duration) erro
 const minutes = "01-02 15:04"
 
 func printGaps(s streams, r gaps.Report, fill []gaps.Range) error {
-	table := tabwriter.NewWriter(s.out, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(table, "FROM (UTC)\tTO\tMINUTES\tSTATE\tACCEPTED\tTRIED AGAIN\tLOST\tNOT NYLAS")
+	table := newTable(s.out, "FROM (UTC)", "TO", "MINUTES", "STATE", "ACCEPTED", "TRIED AGAIN", "LOST", "NOT NYLAS")
 	for _, span := range r.Spans() {
-		fmt.Fprintf(table, "%s\t%s\t%d\t%s\t%d\t%d\t%d\t%d\n", span.From.Format(minutes), span.To.Format(minutes),
-			span.To.Sub(span.From)/time.Minute, span.Sort, span.Accepted, span.Again, span.Lost, span.Strangers)
+		table.row(span.From.Format(minutes), span.To.Format(minutes), strconv.Itoa(int(span.To.Sub(span.From)/time.Minute)),
+			span.Sort, strconv.Itoa(span.Accepted), strconv.Itoa(span.Again), strconv.Itoa(span.Lost), strconv.Itoa(span.Strangers))
 	}
-	if err := table.Flush(); err != nil {
+	if err := table.end(); err != nil {
 		return err
 	}
 	if len(r.Gaps) == 0 {
@@ -121,11 +120,11 @@ func printGaps(s streams, r gaps.Report, fill []gaps.Range) error {
 		return nil
 	}
 	fmt.Fprintln(s.out)
-	table = tabwriter.NewWriter(s.out, 0, 0, 2, ' ', 0)
+	table = newTable(s.out)
 	for _, g := range r.Gaps {
-		fmt.Fprintf(table, "%s\t%s to %s\t%s\n", g.Kind, g.From.Format(minutes), g.To.Format(minutes), g.Says)
+		table.row(string(g.Kind), g.From.Format(minutes)+" to "+g.To.Format(minutes), g.Says)
 	}
-	if err := table.Flush(); err != nil {
+	if err := table.end(); err != nil {
 		return err
 	}
 	fmt.Fprintf(s.out, "\nWhat happened meanwhile, for every grant of GET /v3/grants (%d were seen here). Times begin\n15 minutes early, for what was on its way:\n", r.Grants)

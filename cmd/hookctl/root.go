@@ -8,6 +8,7 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/cloudformation"
+	"github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
 	"github.com/spf13/cobra"
 
@@ -117,6 +118,12 @@ func (t *target) find(ctx context.Context) (found, error) {
 	}
 	d, err := deployment.Find(ctx, cloudformation.NewFromConfig(cfg), t.stage)
 	return found{d, cfg}, err
+}
+
+func (f found) s3() *s3.Client {
+	return s3.NewFromConfig(f.aws, func(o *s3.Options) {
+		o.UsePathStyle = deployment.Endpoint() != "" // a local engine's host has no subdomain per bucket
+	})
 }
 
 // secrets is the stage's webhook secret.

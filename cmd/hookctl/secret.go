@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"fmt"
-	"text/tabwriter"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -132,12 +131,11 @@ func (status secretStatus) print(s streams) error {
 	fmt.Fprintf(s.out, "Secret %s of stage %s\n", status.Secret, status.Stage)
 	if len(status.Versions) > 0 {
 		fmt.Fprintln(s.out)
-		table := tabwriter.NewWriter(s.out, 0, 0, 2, ' ', 0)
-		fmt.Fprintln(table, "  LABEL\tVERSION\tCREATED\tAGE\tVERIFIES")
+		table := newTable(s.out, "  LABEL", "VERSION", "CREATED", "AGE", "VERIFIES")
 		for _, v := range status.Versions {
-			fmt.Fprintf(table, "  %s\t%s\t%s\t%s\t%s\n", v.Label, v.ID, v.Created.Format(time.RFC3339), short(time.Duration(v.AgeSeconds)*time.Second), v.verifies())
+			table.row("  "+v.Label, v.ID, v.Created.Format(time.RFC3339), short(time.Duration(v.AgeSeconds)*time.Second), v.verifies())
 		}
-		if err := table.Flush(); err != nil {
+		if err := table.end(); err != nil {
 			return err
 		}
 	}

@@ -234,7 +234,7 @@ func (o sendOptions) deliver(ctx context.Context, s streams, f found, next func(
 		result.Answers[answer]++
 		result.Notifications = append(result.Notifications, line)
 		if o.count <= listed && !o.json {
-			fmt.Fprintf(s.out, "%-4s  %-24s  %s  %d bytes  %d ms\n", answer, d.Type, d.ID, len(d.Body), line.Milliseconds)
+			fmt.Fprintf(s.out, "%-4s  %-24s  %s  %d bytes  %d ms\n", answer, printable(d.Type), printable(d.ID), len(d.Body), line.Milliseconds)
 		}
 		told.tellf("%d of %d sent", len(result.Notifications), o.count)
 	})

@@ -3,7 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
-	"text/tabwriter"
+	"strconv"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/service/s3"
@@ -38,11 +38,8 @@ func (t *target) spilled(ctx context.Context) (spilled.Store, error) {
 }
 
 func (f found) spilled() spilled.Store {
-	objects := s3.NewFromConfig(f.aws, func(o *s3.Options) {
-		o.UsePathStyle = deployment.Endpoint() != "" // a local engine's host has no subdomain per bucket
-	})
 	return spilled.Store{
-		Objects: objects, Queues: sqs.NewFromConfig(f.aws),
+		Objects: f.s3(), Queues: sqs.NewFromConfig(f.aws),
 		Bucket: f.BucketName, QueueURL: f.QueueURL, NoticesURL: f.SpillNoticesQueueURL,
 	}
 }
@@ -89,15 +86,15 @@ func runSpillList(ctx context.Context, s streams, t target, most int) error {
 	if t.json {
 		return s.json(map[string]any{"stage": t.stage, "bucket": store.Bucket, "objects": objects, "more": more})
 	}
-	table := tabwriter.NewWriter(s.out, 0, 0, 2, ' ', 0)
+	table := newTable(s.out)
 	if len(objects) > 0 {
-		fmt.Fprintln(table, "REQUEST\tSPILLED\tBYTES\tKEY")
+		table.row("REQUEST", "SPILLED", "BYTES", "KEY")
 	}
 	for _, o := range objects {
-		fmt.Fprintf(table, "%s\t%s ago\t%d\t%s\n", o.RequestID, short(time.Since(o.SpilledAt)), o.Bytes, o.Key)
+		table.row(o.RequestID, short(time.Since(o.SpilledAt))+" ago", strconv.FormatInt(o.Bytes, 10), o.Key)
 	}
-	if err := table.Flush(); err != nil {
-		return fmt.Errorf("print the list: %w", err)
+	if err := table.end(); err != nil {
+		return err
 	}
 	switch {
 	case more:

@@ -39,7 +39,7 @@ func NewStack(scope constructs.Construct, stage stages.Stage, builder *Builder) 
 		return nil, err
 	}
 	endpoint := newEndpoint(stack, stage, receiver)
-	alarms, err := newAlarms(stack, stage, key, endpoint, receiver, queues, bucket)
+	alarms, err := newAlarms(stack, stage, endpoint, receiver, queues, bucket)
 	if err != nil {
 		return nil, err
 	}
@@ -64,7 +64,7 @@ func NewStack(scope constructs.Construct, stage stages.Stage, builder *Builder) 
 	output(stack, "SecretPolicyArn", "Attach this policy to whoever stores or rotates the webhook secret, or sends with it",
 		newSecretPolicy(stack, stage, secret).ManagedPolicyArn())
 	output(stack, "SpillNoticesQueueUrl", "One message for every spilled notification that waits for its replay", bucket.notices.QueueUrl())
-	output(stack, "DashboardUrl", "The flow and its alarms", dashboardURL(name))
+	output(stack, "DashboardUrl", "The flow and its alarms", dashboardURL(stage, name))
 	return stack, nil
 }
 

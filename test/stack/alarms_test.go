@@ -77,11 +77,11 @@ var alarmSeries = map[string]struct{ must, mustNot map[string]series }{
 	"QueueExpiring": above(302_400, 1),
 	"DeadLettersExpiring": {
 		must: map[string]series{
-			"one that stays for five days and is then handled": together(every(5, 0, 5*24*60, 1), every(5, 5*24*60, 7*24*60, 0)),
+			"one that stays for five days and is then handled": together(every(5, 0, 360, 0), every(5, 360, 360+5*24*60, 1), every(5, 360+5*24*60, 7*24*60, 0)),
 			"however many, and none of them looked at":         every(5, 0, 5*24*60, 3_000),
 		},
 		mustNot: map[string]series{
-			"an hour less than five days":       together(every(5, 0, 5*24*60-60, 7), every(5, 5*24*60-60, 7*24*60, 0)),
+			"an hour less than five days":       together(every(5, 0, 360, 0), every(5, 360, 360+5*24*60-60, 7), every(5, 360+5*24*60-60, 7*24*60, 0)),
 			"one every day, worked off in time": together(every(5, 0, 6*24*60, 0), every(5, 60, 6*24*60, 0), on(600, 1), on(2_040, 1)),
 			"no dead letter":                    every(5, 0, 6*24*60, 0),
 			"a queue that nobody has used":      nil,

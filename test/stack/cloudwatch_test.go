@@ -167,7 +167,7 @@ const furthest = 2
 // state tells whether the alarm goes off within the window, whatever CloudWatch's way
 // of looking back; undecided where that makes the difference.
 func (w watch) state(s series) string {
-	state, _ := w.within(s, max(window, (w.n+1)*w.period))
+	state, _ := w.within(s, max(window, (w.n+2)*w.period))
 	return state
 }
 

@@ -112,6 +112,9 @@ type found struct {
 }
 
 func (t *target) find(ctx context.Context) (found, error) {
+	if err := deployment.CheckLocal(t.stage); err != nil {
+		return found{}, err
+	}
 	cfg, err := deployment.Connect(ctx)
 	if err != nil {
 		return found{}, err

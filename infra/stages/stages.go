@@ -110,6 +110,9 @@ func All() []Stage {
 
 	local := base
 	local.Name = "local"
+	// The engine's own. The CDK CLI refuses credentials of any other account, so nobody
+	// deploys this stage, whose secret is made up, into theirs.
+	local.Account, local.Region = "000000000000", "us-east-1"
 	local.Architecture = Architecture(runtime.GOARCH) // the engine runs the binary on this machine
 	local.Deduplicate = true                          // so that the tests see the table and the permissions for it
 

@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/url"
 	"os"
+	"strings"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/smithy-go"
@@ -32,6 +33,38 @@ func Connect(ctx context.Context) (aws.Config, error) {
 		return aws.Config{}, fmt.Errorf("no AWS credentials that work. Set AWS_PROFILE or sign in (aws sso login); for the local engine: eval \"$(make -s env)\". The SDK says: %w", err)
 	}
 	return cfg, nil
+}
+
+// CheckLocal refuses stage local unless the AWS settings of the environment lead to this
+// machine: what is meant for the local engine must not reach the account of whoever runs
+// it. The other stages are anywhere.
+func CheckLocal(stage string) error {
+	if stage != Local {
+		return nil
+	}
+	const first = "First: make run, then eval \"$(make -s env)\""
+	if Endpoint() == "" {
+		return errors.New("stage local is on the local engine only, and AWS_ENDPOINT_URL is not set. " + first)
+	}
+	// https://docs.aws.amazon.com/sdkref/latest/guide/feature-ss-endpoints.html
+	if os.Getenv("AWS_IGNORE_CONFIGURED_ENDPOINT_URLS") != "" {
+		return errors.New("stage local is on the local engine only, and AWS_IGNORE_CONFIGURED_ENDPOINT_URLS takes its address away. Unset it. " + first)
+	}
+	for _, setting := range os.Environ() {
+		name, value, _ := strings.Cut(setting, "=")
+		if name != "AWS_ENDPOINT_URL" && !strings.HasPrefix(name, "AWS_ENDPOINT_URL_") {
+			continue
+		}
+		if address, err := url.Parse(value); err != nil || !loopback(address.Hostname()) {
+			return fmt.Errorf("stage local is on the local engine only, and %s does not lead to this machine. %s", name, first)
+		}
+	}
+	return nil
+}
+
+func loopback(host string) bool {
+	ip := net.ParseIP(host)
+	return host == "localhost" || ip != nil && ip.IsLoopback()
 }
 
 // Endpoint is the address that stands in for AWS (AWS_ENDPOINT_URL), "" for AWS.

@@ -118,6 +118,8 @@ test: ## all that CI checks, the targets from here to canaries
 lint: $(LINT) compiling ## gofmt, go vet, golangci-lint, actionlint, zizmor
 	@echo "golangci-lint (with gofmt and go vet; the first time it is compiled, 3 minutes on 2 cores)"
 	@$(GOTOOL) golangci-lint run
+	@echo "tools/account.py"
+	@cd tools && ../.local/venv/lint/bin/python -m unittest -q test_account
 	@echo "actionlint"
 	@go tool -modfile=tools/actionlint.mod actionlint
 	@echo "zizmor"

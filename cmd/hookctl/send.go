@@ -166,6 +166,9 @@ func (o sendOptions) key(ctx context.Context, f found) (string, error) {
 	if stored.Current.Value == "" {
 		return "", fmt.Errorf("stage %s has no webhook secret stored, so nothing can be signed. Store the one that Nylas gave: hookctl secret set --stage %s", o.stage, o.stage)
 	}
+	if err := notification.CheckSecret(stored.Current.Value); err != nil {
+		return "", fmt.Errorf("the stored value of stage %s is %w. Signed with it, all would look well, while nothing of Nylas's verifies. hookctl secret set --correct --stage %s", o.stage, err, o.stage)
+	}
 	return stored.Current.Value, nil
 }
 

@@ -96,13 +96,14 @@ func TestSendRefusals(t *testing.T) {
 		{"count of zero", "--stage local message_created --count 0", "", nil, exitUsage, "numbers from 1"},
 		{"two refusals at once", "--stage local message_created --tamper --unsigned", "", nil, exitUsage, "one of --tamper"},
 		{"no secret stored", "--stage local message_created", "", nil, exitFailed, "hookctl secret set --stage local"},
+		{"what is stored is not Nylas's", "--stage local message_created", "", func(s *standin.Stage) { s.Store(`"41dD3-nXTUfebYuk81Gr"`) }, exitFailed, "it has quotes"},
 		{"prod, not confirmed", "--stage prod message_created", "yes\n", func(s *standin.Stage) { s.Stacks["NylasWebhooks-prod"] = s.Stacks["NylasWebhooks-local"] }, exitUsage, "nothing was done"},
 		{"webhook gone", "--stage local message_created", "", func(s *standin.Stage) {
-			s.Store("x")
+			s.Store("secret-of-the-stage")
 			s.Stacks["NylasWebhooks-local"]["WebhookUrl"] = "http://127.0.0.1:1/nylas"
 		}, exitFailed, "nothing answers"},
 		{"not accepted", "--stage local message_created", "", func(s *standin.Stage) {
-			s.Store("x")
+			s.Store("secret-of-the-stage")
 			s.Webhook = func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusServiceUnavailable) }
 		}, exitNotSo, "hookctl tail --stage local"},
 	} {

@@ -125,6 +125,9 @@ func (o verifyOptions) keys(ctx context.Context, s streams) ([]key, error) {
 		if err != nil {
 			return nil, err
 		}
+		if err := notification.CheckSecret(value); err != nil {
+			return nil, usagef("what was given is %w", err)
+		}
 		return []key{{name: "given", value: value}}, nil
 	}
 	f, err := o.find(ctx)
@@ -137,6 +140,9 @@ func (o verifyOptions) keys(ctx context.Context, s streams) ([]key, error) {
 	}
 	if stored.Current.Value == "" {
 		return nil, fmt.Errorf("stage %s has no webhook secret stored. Store the one that Nylas gave (hookctl secret set --stage %s), or give one: --secret-stdin", o.stage, o.stage)
+	}
+	if err := notification.CheckSecret(stored.Current.Value); err != nil {
+		s.stderrf("The current stored value is %v. To replace it: hookctl secret set --correct --stage %s", err, o.stage)
 	}
 	return []key{
 		{name: "current", value: stored.Current.Value},

@@ -14,6 +14,7 @@ import (
 	"github.com/onepagecrm/nylas-webhooks/cmd/hookctl/internal/deployment"
 	"github.com/onepagecrm/nylas-webhooks/cmd/hookctl/internal/doctor"
 	"github.com/onepagecrm/nylas-webhooks/cmd/hookctl/internal/sender"
+	"github.com/onepagecrm/nylas-webhooks/internal/awserror"
 )
 
 type doctorOptions struct {
@@ -73,7 +74,7 @@ func runDoctor(ctx context.Context, s streams, o doctorOptions) error {
 		doctor.Spilled(o.stage, f.spilled()),
 		doctor.Alarms(resources.AlarmPrefix, metrics),
 		doctor.Topics(o.stage, resources, sns.NewFromConfig(f.aws)),
-	}, deployment.Explain, func(r doctor.Report) {
+	}, func(err error) error { return errors.New(awserror.Text(deployment.Explain(err))) }, func(r doctor.Report) {
 		if !o.json {
 			printReport(s, r)
 		}

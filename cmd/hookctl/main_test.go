@@ -4,7 +4,9 @@ import (
 	"bytes"
 	"context"
 	"io"
+	"log"
 	"net/http"
+	"net/http/httptest"
 	"slices"
 	"strings"
 	"testing"
@@ -86,6 +88,39 @@ func TestExitCodesAndSentences(t *testing.T) {
 				t.Error("something was sent although the command was given wrongly")
 			}
 		})
+	}
+}
+
+// What is between may answer with what was sent; of AWS's words only those of known forms
+// are shown.
+func TestAWSsOwnWordsAreNotShown(t *testing.T) {
+	for action, args := range map[string]string{
+		"DescribeStacks": "dlq ls", "GetQueueAttributes": "dlq ls", "ReceiveMessage": "dlq redrive",
+		"SendMessageBatch": "dlq redrive", "GetSecretValue": "secret status", "PurgeQueue": "dlq purge --yes-purge dead",
+	} {
+		stage := standin.New(t)
+		stage.Bury(encoded(t, "one", "{}"))
+		stage.Refuse[action] = "InternalFailure"
+		code, stdout, stderr := hookctl(t, "", append(strings.Fields(args), "--stage", "local")...)
+		if code != exitFailed || !strings.Contains(stderr, action+": 400 InternalFailure") || strings.Contains(stdout+stderr, "refused by the test") {
+			t.Errorf("%s refused, %s: exit code %d\n%s%s", action, args, code, stdout, stderr)
+		}
+	}
+}
+
+func TestUntrustedCertificate(t *testing.T) {
+	stage := standin.New(t)
+	stage.Store("secret-of-the-stage")
+	server := httptest.NewTLSServer(http.NotFoundHandler())
+	server.Config.ErrorLog = log.New(io.Discard, "", 0)
+	defer server.Close()
+	stage.Stacks["NylasWebhooks-local"]["WebhookUrl"] = server.URL + "/nylas"
+	for _, args := range []string{"send --stage local message_created", "dlq ls --stage local"} {
+		code, _, stderr := hookctl(t, "", strings.Fields(args)...)
+		if code != exitFailed || !strings.Contains(stderr, "certificate is not trusted") || !strings.Contains(stderr, "AWS_CA_BUNDLE") || strings.Contains(stderr, "nothing answers") {
+			t.Errorf("%s: exit code %d\n%s", args, code, stderr)
+		}
+		t.Setenv("AWS_ENDPOINT_URL", server.URL) // the next one does not trust AWS
 	}
 }
 

@@ -49,8 +49,11 @@ func depth(ctx context.Context, queues Queues, url string) (visible, hidden int,
 	if err != nil {
 		return 0, 0, fmt.Errorf("ask for the state of queue %s: %w", path.Base(url), err)
 	}
-	visible, _ = strconv.Atoi(answer.Attributes[string(visibleName)]) // always numbers
-	hidden, _ = strconv.Atoi(answer.Attributes[string(hiddenName)])
+	visible, visibleErr := strconv.Atoi(answer.Attributes[string(visibleName)])
+	hidden, hiddenErr := strconv.Atoi(answer.Attributes[string(hiddenName)])
+	if visibleErr != nil || hiddenErr != nil { // 0 would read as "nothing waits"
+		return 0, 0, fmt.Errorf("ask for the state of queue %s: the answer has no counts, so it is not SQS's (is AWS_ENDPOINT_URL right, or a proxy between?)", path.Base(url))
+	}
 	return visible, hidden, nil
 }
 

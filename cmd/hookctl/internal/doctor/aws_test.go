@@ -1,6 +1,7 @@
 package doctor
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"strings"
@@ -51,7 +52,7 @@ func spilledCheck(f fakeAWS) Check {
 
 func (f fakeAWS) GetQueueAttributes(context.Context, *sqs.GetQueueAttributesInput, ...func(*sqs.Options)) (*sqs.GetQueueAttributesOutput, error) {
 	return &sqs.GetQueueAttributesOutput{Attributes: map[string]string{
-		"ApproximateNumberOfMessages": f.visible, "ApproximateNumberOfMessagesNotVisible": f.hidden,
+		"ApproximateNumberOfMessages": cmp.Or(f.visible, "0"), "ApproximateNumberOfMessagesNotVisible": cmp.Or(f.hidden, "0"),
 	}}, f.err
 }
 
@@ -98,6 +99,7 @@ func TestChecksOfAWS(t *testing.T) {
 		{"spilled", spilledCheck, fakeAWS{spilled: 2}, []string{"finding 2 notifications wait in the bucket, the oldest since 2026-01-05T10:00:00Z"}},
 		{"many spilled", spilledCheck, fakeAWS{spilled: 1000}, []string{"finding 1000 or more notifications wait"}},
 		{"nothing spilled", spilledCheck, fakeAWS{}, []string{"ok Nothing waits"}},
+		{"not SQS's answer", queueCheck(d), fakeAWS{visible: "?"}, []string{"failed ask for the state of queue queue: the answer has no counts"}},
 		{"queue not allowed", queueCheck(d), fakeAWS{err: errors.New("AccessDenied")}, []string{"failed ask for the state of queue queue: AccessDenied"}},
 		{"quiet alarms", alarmsCheck, fakeAWS{alarms: []cwtypes.MetricAlarm{{StateValue: cwtypes.StateValueOk}}}, []string{"ok None of 1"}},
 		{"loud alarm", alarmsCheck, fakeAWS{alarms: []cwtypes.MetricAlarm{{

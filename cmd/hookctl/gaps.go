@@ -35,7 +35,8 @@ Then it names the calls to Nylas that list what happened meanwhile, of the types
 this stage receives. It calls nothing itself. Requests without a proper signature and
 hookctl's smoke tests do not count.
 
-Times are UTC. The exit code is 0 when nothing is missing, else 1.`,
+Times are UTC. The exit code is 0 when nothing is missing, else 1; also where the access
+log is empty, so that the half of the answers is not known.`,
 		Example: `  hookctl gaps --stage prod
   hookctl gaps --stage prod --since 1d
   hookctl gaps --stage prod --since 6h --json | jq '.report.gaps'`,
@@ -98,7 +99,7 @@ func runGaps(ctx context.Context, s streams, t target, since time.Duration) erro
 	if report.NoAccessLog {
 		s.stderrf("The access log is empty, so what the gateway answered by itself is not known. Is the account's logging role there? make deploy STAGE=account")
 	}
-	if len(report.Gaps) > 0 {
+	if len(report.Gaps) > 0 || report.NoAccessLog {
 		return errNotSo
 	}
 	return nil
@@ -116,8 +117,12 @@ func printGaps(s streams, r gaps.Report, fill []gaps.Range) error {
 		return err
 	}
 	if len(r.Gaps) == 0 {
-		fmt.Fprintln(s.out, "\nNothing is missing.")
-		return nil
+		sentence := "\nNothing is missing."
+		if r.NoAccessLog {
+			sentence = "\nIn the receiver's log nothing is missing."
+		}
+		_, err := fmt.Fprintln(s.out, sentence)
+		return err
 	}
 	fmt.Fprintln(s.out)
 	table = newTable(s.out)

@@ -12,6 +12,7 @@ import (
 	"testing"
 
 	"github.com/onepagecrm/nylas-webhooks/cmd/hookctl/internal/standin"
+	"github.com/onepagecrm/nylas-webhooks/infra/stages"
 	"github.com/onepagecrm/nylas-webhooks/test/canary"
 )
 
@@ -38,6 +39,10 @@ func TestExitCodesAndSentences(t *testing.T) {
 		{"unknown flag", nil, "demo --nonsense", exitUsage, []string{"unknown flag", "hookctl demo --help"}},
 		{"an argument too many", nil, "demo more", exitUsage, []string{"hookctl demo --help"}},
 		{"no stage", nil, "demo", exitUsage, []string{"--stage is missing"}},
+		{"a stack instead of a stage", nil, "dlq ls --stage NylasWebhooks-prod", exitUsage, []string{"Give --stage prod"}},
+		{"an ARN instead of a stage", nil, "webhook list --stage arn:aws:cloudformation:eu-west-1:123456789012:stack/NylasWebhooks-prod/0a1b", exitUsage, []string{"Give --stage prod"}},
+		{"a stage in capitals", nil, "dlq ls --stage PROD", exitUsage, []string{"Give --stage prod"}},
+		{"what can be no stage", nil, "dlq ls --stage https://example.com", exitUsage, []string{"The stages are local, dev, staging, prod"}},
 		{"a rate of nothing", nil, "spill replay --stage local --rate 0", exitUsage, []string{"--rate is a number from 1"}},
 		{"none at most", nil, "spill replay --stage local --max -1", exitUsage, []string{"--max is a number from 1"}},
 		{"demo against a real stage", nil, "demo --stage prod", exitUsage, []string{"--stage local only"}},
@@ -141,8 +146,11 @@ func TestHelpAndCompletion(t *testing.T) {
 			t.Errorf("hookctl %s: exit code %d, %d bytes, stderr %q", args, code, len(stdout), stderr)
 		}
 	}
-	_, stdout, _ := hookctl(t, "", "__complete", "demo", "--stage", "")
-	if !strings.Contains(stdout, "local\n") || !strings.Contains(stdout, "prod\n") {
-		t.Errorf("completion of --stage offers %q", stdout)
+	_, offered, _ := hookctl(t, "", "__complete", "demo", "--stage", "")
+	_, help, _ := hookctl(t, "", "demo", "--help")
+	for _, stage := range stages.All() {
+		if !strings.Contains(offered, stage.Name+"\n") || !strings.Contains(help, stage.Name) {
+			t.Errorf("completion and help of --stage lack %s: %q", stage.Name, offered)
+		}
 	}
 }

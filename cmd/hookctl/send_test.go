@@ -93,6 +93,13 @@ func TestSendRefusals(t *testing.T) {
 		{"unknown sample", "--stage local nonsense", "", nil, exitUsage, `no sample "nonsense"`},
 		{"file and sample", "--stage local message_created --file x", "", nil, exitUsage, "not both"},
 		{"no such file", "--stage local --file /nowhere/x", "", nil, exitUsage, "no such file"},
+		{"a broken file, more than once", "--stage local --file - --count 2", `{"id":`, nil, exitUsage, "Send it alone"},
+		{"a broken file, with grants", "--stage local --file - --grants 2", `{"id":`, nil, exitUsage, "Send it alone"},
+		{"no grant to replace", "--stage local --file - --grants 2", `{"id":"0123456789abcdef","empty":""}`, nil, exitUsage, "no grant id"},
+		{"somebody else's 200", "--stage local message_created", "", func(s *standin.Stage) {
+			s.Store("secret-of-the-stage")
+			s.Webhook = func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte("<html>Sign in")) }
+		}, exitNotSo, "hookctl tail --stage local"},
 		{"count of zero", "--stage local message_created --count 0", "", nil, exitUsage, "numbers from 1"},
 		{"two refusals at once", "--stage local message_created --tamper --unsigned", "", nil, exitUsage, "one of --tamper"},
 		{"no secret stored", "--stage local message_created", "", nil, exitFailed, "hookctl secret set --stage local"},

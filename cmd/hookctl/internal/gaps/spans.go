@@ -67,7 +67,8 @@ func failing(minutes []Minute) []Gap {
 func silent(minutes []Minute) []Gap {
 	var all []Gap
 	for _, run := range runs(minutes, Minute.quiet) {
-		if len(run) > int(giveUp/time.Minute) {
+		// Nothing at all is no news of what was missed, however short the time.
+		if len(run) > int(giveUp/time.Minute) || len(run) == len(minutes) {
 			g := gap(Silent, run)
 			g.Answers = nil
 			g.Says = fmt.Sprintf("%d minutes without any delivery: a quiet time, or nothing got here (DNS, certificate, the webhook paused or failed at Nylas)", len(run))

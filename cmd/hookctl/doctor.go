@@ -26,7 +26,7 @@ func newDoctor(s streams) *cobra.Command {
 	var o doctorOptions
 	cmd := &cobra.Command{
 		Use:   "doctor",
-		Short: "Look at a stage from all sides, and say what to do next",
+		Short: "Check a stage from all sides, and say what to do next",
 		Long: `doctor checks a stage: the webhook at Nylas (the deployed URL, active, triggers,
 compressed_delivery off), the secret, the queue's depth and age, dead letters, what was
 spilled, alarms in ALARM, who hears of them, and the front door itself: a challenge, an
@@ -91,7 +91,7 @@ func runDoctor(ctx context.Context, s streams, o doctorOptions) error {
 			return fmt.Errorf("print the reports: %w", err)
 		}
 	} else {
-		fmt.Fprintf(s.out, "\nFindings: %d. In order: %d. Not looked at: %d.\n", count[doctor.Bad], count[doctor.OK], count[doctor.Unchecked]+count[doctor.Failed])
+		fmt.Fprintf(s.out, "\nFindings: %d. OK: %d. Not looked at: %d.\n", count[doctor.Bad], count[doctor.OK], count[doctor.Unchecked]+count[doctor.Failed])
 	}
 	switch {
 	case count[doctor.Bad] > 0:

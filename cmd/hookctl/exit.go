@@ -12,7 +12,7 @@ import (
 // The exit codes, for scripts. They are part of the help text and do not change.
 const (
 	exitOK          = 0   // done, and everything is as it should be
-	exitNotSo       = 1   // done, and the answer is no: not verified, not accepted, not all arrived
+	exitNotSo       = 1   // done, and the answer is no, or not complete: not verified, not accepted, not all arrived
 	exitUsage       = 2   // the command was given wrongly; nothing was done
 	exitFailed      = 3   // it could not be done: no credentials, no permission, not deployed, no network
 	exitInterrupted = 130 // ended by Ctrl-C, as shells have it (128 + SIGINT)

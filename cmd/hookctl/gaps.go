@@ -20,7 +20,7 @@ func newGaps(s streams) *cobra.Command {
 	since := ageFlag(2 * time.Hour)
 	cmd := &cobra.Command{
 		Use:   "gaps",
-		Short: "After an outage: what was lost or may be, and which Nylas calls list it",
+		Short: "After an outage: what was or may be lost, and which calls to Nylas list it",
 		Long: `gaps reads the access log and the receiver's log of the last hours and says, minute by
 minute, what became of the deliveries:
 
@@ -132,7 +132,7 @@ func printGaps(s streams, r gaps.Report, fill []gaps.Range) error {
 	if err := table.end(); err != nil {
 		return err
 	}
-	fmt.Fprintf(s.out, "\nWhat happened meanwhile, for every grant of GET /v3/grants (%d were seen here). Times begin\n15 minutes early, for what was on its way:\n", r.Grants)
+	fmt.Fprintf(s.out, "\nThese calls list what happened meanwhile. Make them for every grant of GET /v3/grants (in these logs: %d).\nThe times begin 15 minutes earlier, because a notification may have been on its way.\n", r.Grants)
 	for _, ask := range fill {
 		fmt.Fprintf(s.out, "\n%s to %s\n", ask.From.Format(minutes), ask.To.Format(minutes))
 		for _, call := range ask.Calls {

@@ -45,7 +45,8 @@ Data goes to standard output, everything else to standard error.
 
 Exit codes:
     0  done, and everything is as it should be
-    1  done, and the answer is no: not verified, not accepted, not all arrived
+    1  done, and the answer is no, or not complete: not verified, not accepted,
+       not all arrived, messages in flight
     2  the command was given wrongly; nothing was done
     3  it could not be done: no credentials, no permission, not deployed, no network
   130  interrupted`,

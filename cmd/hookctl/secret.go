@@ -16,7 +16,7 @@ import (
 func newSecret(s streams) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "secret",
-		Short: "Look after the webhook secret of a stage",
+		Short: "Store, check and rotate the webhook secret of a stage",
 		Long: `The webhook secret is what Nylas signs notifications with. Nylas chooses it and shows
 it once; the stage keeps it in AWS Secrets Manager. The current value verifies, and
 for 60 minutes after it was stored the previous one does, too, because Nylas repeats

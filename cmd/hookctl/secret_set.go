@@ -29,7 +29,7 @@ forgotten. What was current verifies for another 60 minutes.
 
 --correct replaces a value that was mistyped: the version before the mistake becomes
 the previous one again, so that notifications that were signed with it still verify,
-and the mistyped value verifies nothing. When it is interrupted, run it again.
+and signatures made with the mistyped value are refused. When it is interrupted, run it again.
 
 What cannot be Nylas's is refused: JSON, quotes, several lines, blanks, fewer than 8
 characters, and the public key of Nylas's test button, with which anybody can sign.`,
@@ -92,7 +92,7 @@ func reportChange(ctx context.Context, s streams, f found, asJSON bool, result s
 	sentence := map[secret.Result]string{
 		secret.Unchanged: "This value is current already; nothing was written.",
 		secret.Saved:     "Stored.",
-		secret.Corrected: "Corrected: the mistyped value verifies nothing.",
+		secret.Corrected: "Corrected: signatures made with the mistyped value are refused.",
 	}[result]
 	if result != secret.Unchanged {
 		// The receiver reads again at the first signature that it cannot verify, at most

@@ -112,7 +112,7 @@ func runSend(ctx context.Context, s streams, o sendOptions) error {
 		return err
 	}
 	if o.stage == prod && o.expected() == http.StatusOK {
-		question := fmt.Sprintf("This puts %d made-up notifications before prod's consumer, the real CRM. To check prod without that: hookctl doctor --stage prod", o.count)
+		question := fmt.Sprintf("This sends %d made-up notifications to prod's consumer, the real CRM. To check prod without that: hookctl doctor --stage prod", o.count)
 		if err := confirm(ctx, s, prod, o.confirmed, "--yes-send", question); err != nil {
 			return err
 		}
@@ -175,7 +175,7 @@ func (o sendOptions) key(ctx context.Context, f found) (string, error) {
 		return "", fmt.Errorf("stage %s has no webhook secret stored, so nothing can be signed. Store the one that Nylas gave: hookctl secret set --stage %s", o.stage, o.stage)
 	}
 	if err := notification.CheckSecret(stored.Current.Value); err != nil {
-		return "", fmt.Errorf("the stored value of stage %s is %w. Signed with it, all would look well, while nothing of Nylas's verifies. hookctl secret set --correct --stage %s", o.stage, err, o.stage)
+		return "", fmt.Errorf("the stored value of stage %s is %w. The stage would accept what is signed with it, and refuse all that Nylas sends. Store the right one: hookctl secret set --correct --stage %s", o.stage, err, o.stage)
 	}
 	return stored.Current.Value, nil
 }
@@ -265,7 +265,7 @@ func (o sendOptions) deliver(ctx context.Context, s streams, f found, next func(
 	result.Latency = latency(result.Notifications)
 	if err != nil {
 		if result.Sent > 0 {
-			s.stderrf("%d of %d were sent before it ended", result.Sent, o.count)
+			s.stderrf("Before it ended, %d of %d were sent.", result.Sent, o.count)
 		}
 		return err
 	}
@@ -288,7 +288,7 @@ func (r sendResult) print(s streams, asJSON bool) error {
 				fmt.Fprintf(s.out, "%-4s  %d\n", answer, r.Answers[answer])
 			}
 		}
-		fmt.Fprintf(s.out, "%d of %d were answered %d, as they should be\n", r.Answers[strconv.Itoa(r.Expected)], r.Sent, r.Expected)
+		fmt.Fprintf(s.out, "Answered %d, as expected: %d of %d\n", r.Expected, r.Answers[strconv.Itoa(r.Expected)], r.Sent)
 	}
 	if r.Answers[strconv.Itoa(r.Expected)] != r.Sent {
 		s.stderrf("To see why: hookctl tail --stage %s --since 5m", r.Stage)

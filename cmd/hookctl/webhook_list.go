@@ -96,7 +96,7 @@ func newWebhookStatus(s streams) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "status",
 		Short: "Show the stage's webhook and what is wrong with it",
-		Long: `status shows the webhook that is registered for the stage, and holds it against the
+		Long: `status shows the webhook that is registered for the stage, and compares it with the
 stage: the URL, the state, compressed delivery, the age of the stored secret. Each
 finding comes with the command that mends it.
 

@@ -95,7 +95,7 @@ func Smoke(stage string, webhook Webhook, secrets Secrets, wait func(string)) Ch
 		case answer.Status == http.StatusOK:
 			return append(all, bad(look, "A signed notification was answered 200, but not by the receiver: %d bytes came with it.", len(answer.Body))), nil
 		default:
-			return append(all, bad(look, "A notification signed with the stored secret was answered %d instead of 200.", answer.Status)), nil
+			return append(all, bad(look, "A notification that was signed with the stored value was answered %d instead of 200.", answer.Status)), nil
 		}
 	}}
 }
@@ -116,7 +116,7 @@ func signed(ctx context.Context, webhook Webhook, body []byte, stored secret.Sto
 		if err != nil || answer.Status != http.StatusServiceUnavailable || time.Since(stored.Current.Created) > fresh || time.Since(start) > patience {
 			return answer, err
 		}
-		wait("The secret was stored just now; the receiver takes it within 10 seconds.")
+		wait("The secret was stored just now. The receiver reads it within 10 seconds.")
 		timer := time.NewTimer(again)
 		select {
 		case <-timer.C:

@@ -58,7 +58,7 @@ func (s Stage) Problems(hook nylasapi.Webhook, stored secret.Stored, wanted []st
 			differ = append(differ, "it also has "+strings.Join(more, ", "))
 		}
 		if len(differ) > 0 {
-			add(webhook("update --triggers "+strings.Join(wanted, ",")), "its triggers are others: %s", strings.Join(differ, "; "))
+			add(webhook("update --triggers "+strings.Join(wanted, ",")), "its triggers differ: %s", strings.Join(differ, "; "))
 		}
 	}
 	return all

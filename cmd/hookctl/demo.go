@@ -22,13 +22,14 @@ func newDemo(s streams) *cobra.Command {
 		Short: "Play Nylas against the local stage and show what reaches the queue",
 		Long: `demo plays Nylas against the local engine: the challenge, a notification before a
 secret is stored, the secret (made at random, never shown), the sample
-notifications, and three that must be refused. Then it reads the queue and holds
-what it finds against what was signed, byte for byte.
+notifications, and three that must be refused. Then it reads the queue and compares
+what it finds with what was signed, byte for byte.
 
-It takes its own notifications off the queue again and gives all others back
-(each look raises their receive count by one). With --worker it runs hookworker
-instead, which delivers everything on the queue to a small stand-in for the CRM. A
-secret that is already stored is kept. It refuses every stage but local.`,
+It deletes its own notifications from the queue and gives all others back (their
+receive count goes up by one). With --worker it deletes nothing itself: it runs
+hookworker, which delivers everything on the queue, whoever sent it, to a small
+stand-in for the CRM, and deletes what was delivered. A secret that is already stored
+is kept. demo refuses every stage but local.`,
 		Example: `  eval "$(make -s env)"
   hookctl demo --stage local
   hookctl demo --stage local --json | jq .messages`,

@@ -15,11 +15,11 @@ import (
 	"github.com/onepagecrm/nylas-webhooks/cmd/hookctl/internal/deployment"
 )
 
-const lookingSays = `SQS can only show messages by handing them out. So looking hides each message from
-others for up to 5 minutes, until hookctl gives it back at its end, and raises its
-receive count by one. That moves nothing: the dead-letter queue has no dead-letter
-queue of its own. SQS promises no complete list: a message that somebody else holds is
-not shown.`
+const lookingSays = `SQS shows a message only to who receives it. So every message that hookctl looks at is
+hidden from others until hookctl ends, for 5 minutes at most, and its receive count goes
+up by one. That moves nothing: the dead-letter queue has no dead-letter queue of its own.
+Messages that somebody else has received (SQS calls them in flight) are not shown:
+what lists, exports or redrives says about how many, and ends with exit code 1.`
 
 func newDLQ(s streams) *cobra.Command {
 	cmd := &cobra.Command{
@@ -128,7 +128,7 @@ func (s streams) tellUnseen(unseen int, stage string) error {
 	if unseen == 0 {
 		return nil
 	}
-	s.stderrf("SQS did not hand out about %d dead letters: somebody else has received them. They come back when that receive times out, which is %s where it is hookctl's. Run the command again then; hookctl dlq ls --stage %s counts them. (The numbers of SQS are approximate, and may be a minute old.)", unseen, deadletters.Hold, stage)
+	s.stderrf("About %d dead letters are missing here: somebody else has received them (they are in flight), and SQS shows them to nobody else. That ends when they are given back, or with their visibility timeout (%s for hookctl). Then run this again. SQS's counts are approximate and may be a minute old: hookctl dlq ls --stage %s", unseen, deadletters.Hold, stage)
 	return errNotSo
 }
 
@@ -157,7 +157,7 @@ func newDLQList(s streams) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "ls",
 		Short: "List dead letters, without their contents",
-		Long: `ls lists the dead letters that SQS hands out: ids, type, grant, when they were first
+		Long: `ls lists the dead letters: ids, type, grant, when they were first
 sent and when SQS deletes them, never what is in them.
 
 ` + lookingSays,
@@ -203,12 +203,12 @@ func runDLQList(ctx context.Context, s streams, t target, o selection) error {
 type listing struct {
 	entries []listEntry
 	more    bool // there are more than were asked for
-	unseen  int  // about how many SQS did not hand out
+	unseen  int  // about how many somebody else has received
 }
 
 // list looks at the queue and returns what the filter selects.
 func list(ctx context.Context, s streams, q deadletters.Queue, state deadletters.State, filter deadletters.Filter, most int) (listing, error) {
-	s.stderrf("Looking hides each message for a moment and raises its receive count by one; SQS promises no complete list.")
+	s.stderrf("While hookctl looks, the messages are hidden from others. The receive count of each goes up by one.")
 	told, looked := newProgress(s), 0
 	l := listing{entries: []listEntry{}} // not null in JSON
 	var err error
@@ -244,7 +244,7 @@ func (l listing) print(s streams, q deadletters.Queue, state deadletters.State) 
 	if l.more {
 		shown += ", there are more (--max)"
 	}
-	s.stderrf("%s. SQS says that %s holds about %d, and %d more that somebody has received.", shown, q.Name(), state.Visible, state.Held)
+	s.stderrf("%s. SQS counts about %d visible and %d in flight in %s.", shown, state.Visible, state.Held, q.Name())
 	return nil
 }
 

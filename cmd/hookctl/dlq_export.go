@@ -31,7 +31,7 @@ and the body as Nylas signed it (body, or body_base64 where it is not UTF-8), fe
 S3 where it was too large for SQS. They stay on the queue.
 
 The exit code is 1 when the file lacks something: a body that could not be fetched, or
-letters that somebody else holds. Standard error says how many.
+letters that somebody else has received. Standard error says how many.
 
 The file holds people's mail: it is made for its owner alone (mode 0600), and one that
 is there already is not touched.
@@ -82,7 +82,7 @@ func runDLQExport(ctx context.Context, s streams, o exportOptions) error {
 		return fmt.Errorf("print the result: %w", err)
 	}
 	if r.Missing > 0 {
-		s.stderrf("The bodies of %d of them are not in the file: they are in S3 and could not be had. The letters stay on the queue. The first: %s", r.Missing, r.Why)
+		s.stderrf("The bodies of %d of them are not in the file, because they are in S3 and could not be fetched. The letters are still on the queue. The first: %s", r.Missing, r.Why)
 	}
 	if err := s.tellUnseen(r.Unseen, o.stage); err != nil {
 		return err
@@ -101,7 +101,7 @@ type exportResult struct {
 	// Missing of them are without their body; Why is said of the first.
 	Missing int    `json:"bodies_missing"`
 	Why     string `json:"bodies_missing_why,omitempty"`
-	// Unseen is about how many SQS did not hand out.
+	// Unseen is about how many somebody else has received.
 	Unseen int `json:"approximately_not_seen"`
 }
 

@@ -23,8 +23,8 @@ func newDLQPurge(s streams) *cobra.Command {
 them. It cannot be undone. It asks for the queue's name to be typed; scripts give it by
 --yes-purge or on standard input. SQS needs up to a minute for it.
 
-While somebody holds dead letters (another hookctl that looks), no export has them, and
-purge refuses (exit code 1).`,
+While somebody has received dead letters (another hookctl that looks), no export has
+them, and purge refuses (exit code 1).`,
 		Example: `  hookctl dlq export --stage dev --file dead.jsonl && hookctl dlq purge --stage dev`,
 		Args:    cobra.NoArgs,
 		RunE:    func(cmd *cobra.Command, _ []string) error { return runDLQPurge(cmd.Context(), s, t, confirmed) },
@@ -40,7 +40,7 @@ func runDLQPurge(ctx context.Context, s streams, t target, confirmed string) err
 		return err
 	}
 	if state.Held > 0 {
-		s.stderrf("Nothing was purged: somebody has received about %d of the dead letters, so no export has them, and a purge would delete them. They come back when that receive times out, which is %s where it is hookctl's. (The numbers of SQS are approximate, and may be a minute old.) Export again then, and purge.", state.Held, deadletters.Hold)
+		s.stderrf("Nothing was purged. Somebody has received about %d of the dead letters (they are in flight), so no export has them, and a purge would delete them. That ends when they are given back, or with their visibility timeout (%s for hookctl). Then export and purge. SQS's counts are approximate and may be a minute old.", state.Held, deadletters.Hold)
 		return errNotSo
 	}
 	question := fmt.Sprintf("This deletes about %d dead letters of stage %s for good.", state.Visible, t.stage)

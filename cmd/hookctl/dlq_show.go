@@ -61,7 +61,7 @@ func runDLQShow(ctx context.Context, s streams, t target, id string, body bool) 
 		return deployment.Explain(err)
 	}
 	if letter == nil {
-		s.stderrf("%s is not among the %d dead letters that SQS handed out. Somebody else may hold it for a moment (%d are held): try again, or list them: hookctl dlq ls --stage %s", id, looked, state.Held, t.stage)
+		s.stderrf("%s is none of the %d dead letters that SQS showed. About %d are in flight (received by somebody else), and it may be one of them. Try again, or list them: hookctl dlq ls --stage %s", id, looked, state.Held, t.stage)
 		return errNotSo
 	}
 	record := newRecord(*letter, state)

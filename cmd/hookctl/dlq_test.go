@@ -105,16 +105,16 @@ func TestDLQHeldByOthers(t *testing.T) {
 		left   int
 	}{
 		{"ls", false, exitOK, "", "2 shown.", 2},
-		{"ls", true, exitNotSo, "", "did not hand out about 1 dead letters", 2},
-		{"ls --json", true, exitNotSo, `"approximately_not_seen": 1`, "did not hand out", 2},
+		{"ls", true, exitNotSo, "", "About 1 dead letters are missing here", 2},
+		{"ls --json", true, exitNotSo, `"approximately_not_seen": 1`, "dead letters are missing here", 2},
 		{"ls --max 1", true, exitNotSo, "", "1 shown", 2}, // whether there are more is not known
-		{"export --file " + file, true, exitNotSo, "exported 1", "did not hand out about 1", 2},
-		{"redrive --dry-run", true, exitNotSo, "would move 1", "did not hand out about 1", 2},
-		{"redrive", true, exitNotSo, "moved 1", "did not hand out about 1", 1},
-		{"redrive --one-by-one --json", true, exitNotSo, `"approximately_not_seen": 1`, "did not hand out", 1},
+		{"export --file " + file, true, exitNotSo, "exported 1", "About 1 dead letters are missing here", 2},
+		{"redrive --dry-run", true, exitNotSo, "would move 1", "About 1 dead letters are missing here", 2},
+		{"redrive", true, exitNotSo, "moved 1", "About 1 dead letters are missing here", 1},
+		{"redrive --one-by-one --json", true, exitNotSo, `"approximately_not_seen": 1`, "dead letters are missing here", 1},
 		{"redrive", false, exitOK, "moved 2", "", 0},
 		{"redrive --max 1", true, exitOK, "moved 1", "", 1},
-		{"purge --yes-purge dead", true, exitNotSo, "", "Nothing was purged: somebody has received about 1", 2},
+		{"purge --yes-purge dead", true, exitNotSo, "", "Nothing was purged. Somebody has received about 1", 2},
 		{"purge --yes-purge dead", false, exitOK, "purged dead", "", 0},
 	} {
 		t.Run(test.args, func(t *testing.T) {

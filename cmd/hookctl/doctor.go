@@ -14,6 +14,7 @@ import (
 	"github.com/onepagecrm/nylas-webhooks/cmd/hookctl/internal/deployment"
 	"github.com/onepagecrm/nylas-webhooks/cmd/hookctl/internal/doctor"
 	"github.com/onepagecrm/nylas-webhooks/cmd/hookctl/internal/sender"
+	"github.com/onepagecrm/nylas-webhooks/internal/awserror"
 )
 
 type doctorOptions struct {
@@ -25,7 +26,7 @@ func newDoctor(s streams) *cobra.Command {
 	var o doctorOptions
 	cmd := &cobra.Command{
 		Use:   "doctor",
-		Short: "Look at a stage from all sides, and say what to do next",
+		Short: "Check a stage from all sides, and say what to do next",
 		Long: `doctor checks a stage: the webhook at Nylas (the deployed URL, active, triggers,
 compressed_delivery off), the secret, the queue's depth and age, dead letters, what was
 spilled, alarms in ALARM, who hears of them, and the front door itself: a challenge, an
@@ -75,7 +76,7 @@ func runDoctor(ctx context.Context, s streams, o doctorOptions) error {
 		doctor.Spilled(o.stage, f.spilled()),
 		doctor.Alarms(deployment.AlarmPrefix(o.stage), metrics),
 		doctor.Topics(o.stage, resources, sns.NewFromConfig(f.aws)),
-	}, deployment.Explain, func(r doctor.Report) {
+	}, func(err error) error { return errors.New(awserror.Text(deployment.Explain(err))) }, func(r doctor.Report) {
 		if !o.json {
 			printReport(s, r)
 		}
@@ -93,7 +94,7 @@ func runDoctor(ctx context.Context, s streams, o doctorOptions) error {
 			return fmt.Errorf("print the reports: %w", err)
 		}
 	} else {
-		fmt.Fprintf(s.out, "\nFindings: %d. In order: %d. Not looked at: %d.\n", count[doctor.Bad], count[doctor.OK], count[doctor.Unchecked]+blind)
+		fmt.Fprintf(s.out, "\nFindings: %d. OK: %d. Not looked at: %d.\n", count[doctor.Bad], count[doctor.OK], count[doctor.Unchecked]+blind)
 	}
 	switch {
 	case count[doctor.Bad] > 0:

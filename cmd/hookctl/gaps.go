@@ -20,7 +20,7 @@ func newGaps(s streams) *cobra.Command {
 	since := ageFlag(2 * time.Hour)
 	cmd := &cobra.Command{
 		Use:   "gaps",
-		Short: "After an outage: what was lost or may be, and which Nylas calls list it",
+		Short: "After an outage: what was or may be lost, and which calls to Nylas list it",
 		Long: `gaps reads the access log and the receiver's log of the last hours and says, minute by
 minute, what became of the deliveries:
 
@@ -35,7 +35,8 @@ Then it names the calls to Nylas that list what happened meanwhile, of the types
 this stage receives. It calls nothing itself. Requests without a proper signature and
 hookctl's smoke tests do not count.
 
-Times are UTC. The exit code is 0 when nothing is missing, else 1.`,
+Times are UTC. The exit code is 0 when nothing is missing, else 1; also where the access
+log is empty, so that the half of the answers is not known.`,
 		Example: `  hookctl gaps --stage prod
   hookctl gaps --stage prod --since 1d
   hookctl gaps --stage prod --since 6h --json | jq '.report.gaps'`,
@@ -98,7 +99,7 @@ func runGaps(ctx context.Context, s streams, t target, since time.Duration) erro
 	if report.NoAccessLog {
 		s.stderrf("The access log is empty, so what the gateway answered by itself is not known. Is the account's logging role there? make deploy STAGE=account")
 	}
-	if len(report.Gaps) > 0 {
+	if len(report.Gaps) > 0 || report.NoAccessLog {
 		return errNotSo
 	}
 	return nil
@@ -116,8 +117,12 @@ func printGaps(s streams, r gaps.Report, fill []gaps.Range) error {
 		return err
 	}
 	if len(r.Gaps) == 0 {
-		fmt.Fprintln(s.out, "\nNothing is missing.")
-		return nil
+		sentence := "\nNothing is missing."
+		if r.NoAccessLog {
+			sentence = "\nIn the receiver's log nothing is missing."
+		}
+		_, err := fmt.Fprintln(s.out, sentence)
+		return err
 	}
 	fmt.Fprintln(s.out)
 	table = newTable(s.out)
@@ -127,7 +132,7 @@ func printGaps(s streams, r gaps.Report, fill []gaps.Range) error {
 	if err := table.end(); err != nil {
 		return err
 	}
-	fmt.Fprintf(s.out, "\nWhat happened meanwhile, for every grant of GET /v3/grants (%d were seen here). Times begin\n15 minutes early, for what was on its way:\n", r.Grants)
+	fmt.Fprintf(s.out, "\nThese calls list what happened meanwhile. Make them for every grant of GET /v3/grants (in these logs: %d).\nThe times begin 15 minutes earlier, because a notification may have been on its way.\n", r.Grants)
 	for _, ask := range fill {
 		fmt.Fprintf(s.out, "\n%s to %s\n", ask.From.Format(minutes), ask.To.Format(minutes))
 		for _, call := range ask.Calls {

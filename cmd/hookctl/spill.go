@@ -17,7 +17,7 @@ import (
 func newSpill(s streams) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "spill",
-		Short: "Look at what SQS did not take, and put it onto the queue",
+		Short: "List what SQS did not take, and put it onto the queue",
 		Long: `spill works on the notifications that the receiver keeps in the stage's bucket when SQS
 does not take them in time. Nylas was told 200 for each, so nobody sends them again:
 they reach the consumer when they are replayed. S3 keeps them for 30 days.`,
@@ -102,7 +102,7 @@ func runSpillList(ctx context.Context, s streams, t target, most int) error {
 	case len(objects) == 0:
 		s.stderrf("Nothing was spilled, or all of it was replayed.")
 	default:
-		s.stderrf("%d wait. When SQS takes notifications again: hookctl spill replay --stage %s", len(objects), t.stage)
+		s.stderrf("Waiting: %d. When SQS takes notifications again: hookctl spill replay --stage %s", len(objects), t.stage)
 	}
 	return nil
 }
@@ -147,7 +147,7 @@ func runSpillReplay(ctx context.Context, s streams, t target, most, perSecond in
 	told := newProgress(s)
 	result, err := store.Replay(ctx, most, perSecond, func(r spilled.Result) { told.tellf("replayed %d", r.Replayed) })
 	if err != nil {
-		s.stderrf("%d were replayed before it ended, %d more are in the queue and still in the bucket; the rest is where it was.", result.Replayed, result.Duplicated)
+		s.stderrf("Before it ended, %d were replayed, and %d more are on the queue and still in the bucket. The rest is where it was.", result.Replayed, result.Duplicated)
 		return deployment.Explain(err)
 	}
 	if t.json {
@@ -159,11 +159,11 @@ func runSpillReplay(ctx context.Context, s streams, t target, most, perSecond in
 	}
 	settled, err := store.Settle(ctx, func(n int) { told.tellf("removed %d notices of what was replayed", n) })
 	if err != nil {
-		s.stderrf("What was replayed is on the queue. The alarm SpillWaiting may stay: its notices could not be removed. Run the command again.")
+		s.stderrf("What was replayed is on the queue. Its notices could not be removed, so the alarm SpillWaiting may stay. Run the command again.")
 		return deployment.Explain(err)
 	}
 	if settled.Waits {
-		s.stderrf("More waits in the bucket; until nothing does, the alarm SpillWaiting stays: hookctl spill ls --stage %s", t.stage)
+		s.stderrf("More is in the bucket, and the alarm SpillWaiting stays until nothing is: hookctl spill ls --stage %s", t.stage)
 	}
 	if result.Refused > 0 {
 		s.stderrf("%d could not be replayed and stay in the bucket. The first: %s", result.Refused, result.Why)

@@ -34,8 +34,13 @@ func newWebhookList(s streams) *cobra.Command {
 		RunE: func(cmd *cobra.Command, _ []string) error { return runWebhookList(cmd.Context(), s, o) },
 	}
 	o.target.flags(cmd)
-	cmd.PreRunE = nil // the stage can be left out
-	cmd.Flags().Lookup("stage").Usage = "mark the webhook of this stage: local, dev, staging, prod"
+	cmd.PreRunE = func(*cobra.Command, []string) error {
+		if o.stage == "" { // it can be left out
+			return nil
+		}
+		return o.formed()
+	}
+	cmd.Flags().Lookup("stage").Usage = "mark the webhook of this stage: " + joined(stageNames())
 	o.nylasFlags.flags(cmd)
 	return cmd
 }
@@ -91,7 +96,7 @@ func newWebhookStatus(s streams) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "status",
 		Short: "Show the stage's webhook and what is wrong with it",
-		Long: `status shows the webhook that is registered for the stage, and holds it against the
+		Long: `status shows the webhook that is registered for the stage, and compares it with the
 stage: the URL, the state, compressed delivery, the age of the stored secret. Each
 finding comes with the command that mends it.
 

@@ -93,10 +93,7 @@ var identifier = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9+/=_.#-]{0,127}$`)
 
 // what returns the error code, or in our words what happened where there is none.
 func what(err error) string {
-	api, timeout := smithy.APIError(nil), net.Error(nil)
-	unreadable, name, errno := (*smithy.DeserializationError)(nil), (*net.DNSError)(nil), syscall.Errno(0)
-	authority, host := x509.UnknownAuthorityError{}, x509.HostnameError{}
-	certificate := (*tls.CertificateVerificationError)(nil)
+	api := smithy.APIError(nil)
 	switch {
 	case errors.As(err, &api):
 		if !identifier.MatchString(api.ErrorCode()) {
@@ -105,12 +102,24 @@ func what(err error) string {
 		return api.ErrorCode()
 	case errors.Is(err, sdkhttp.ErrRedirected):
 		return sdkhttp.ErrRedirected.Error()
+	case Untrusted(err):
+		return Network(err) + " (a proxy between? see AWS_CA_BUNDLE)"
+	}
+	return Network(err)
+}
+
+// Network says in our words why a request over HTTP got no answer that can be read. Go's
+// own text may quote what came instead of an answer, and that may hold anything.
+func Network(err error) string {
+	timeout := net.Error(nil)
+	unreadable, name, errno := (*smithy.DeserializationError)(nil), (*net.DNSError)(nil), syscall.Errno(0)
+	switch {
 	case errors.Is(err, context.Canceled):
 		return "it was cancelled"
 	case errors.Is(err, context.DeadlineExceeded) || errors.As(err, &timeout) && timeout.Timeout():
 		return "no answer in time"
-	case errors.As(err, &authority) || errors.As(err, &host) || errors.As(err, &certificate):
-		return "the server's certificate is not trusted (a proxy between? see AWS_CA_BUNDLE)"
+	case Untrusted(err):
+		return "the server's certificate is not trusted"
 	case errors.As(err, &name):
 		return "the endpoint's name does not resolve"
 	case errors.As(err, &errno):
@@ -121,6 +130,14 @@ func what(err error) string {
 		return "the answer cannot be read, so it is not AWS's"
 	}
 	return fmt.Sprintf("it failed (%T)", innermost(err))
+}
+
+// Untrusted tells whether the server's certificate was refused: its authority is not
+// known here, it is for another name, or it has expired.
+func Untrusted(err error) bool {
+	authority, host, expired := x509.UnknownAuthorityError{}, x509.HostnameError{}, x509.CertificateInvalidError{}
+	certificate := (*tls.CertificateVerificationError)(nil)
+	return errors.As(err, &authority) || errors.As(err, &host) || errors.As(err, &expired) || errors.As(err, &certificate)
 }
 
 func innermost(err error) error {

@@ -62,7 +62,7 @@ func TestDLQListGivesBack(t *testing.T) {
 		if got := parse[listed](t, stdout); len(got.Letters) != test.want {
 			t.Errorf("ls %s lists %d, want %d", test.args, len(got.Letters), test.want)
 		}
-		if !strings.Contains(stderr, "receive count") || !strings.Contains(stderr, "no complete list") {
+		if !strings.Contains(stderr, "receive count") || !strings.Contains(stderr, "hidden from others") {
 			t.Errorf("ls does not say what looking does: %s", stderr)
 		}
 		counts(t, 0, 27)

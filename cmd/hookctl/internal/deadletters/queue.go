@@ -115,7 +115,7 @@ func (q Queue) Purge(ctx context.Context) error {
 
 // Look receives what is on the queue, hands each message to visit once, and gives all
 // of them back. visit returns false when it has seen enough; else unseen is about how many
-// letters SQS did not hand out, because somebody else holds them. before is the state
+// letters it was not shown, because somebody else has received them. before is the state
 // from before the look.
 //
 // While it looks, nobody else sees the messages (at most for [Hold]); each one's

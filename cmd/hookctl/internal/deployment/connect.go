@@ -13,6 +13,7 @@ import (
 	"github.com/aws/smithy-go"
 
 	"github.com/onepagecrm/nylas-webhooks/internal/awsconfig"
+	"github.com/onepagecrm/nylas-webhooks/internal/awserror"
 )
 
 // Connect reads the usual AWS settings (environment, profile, role) and makes sure
@@ -98,6 +99,9 @@ func Explain(err error) error {
 			return fmt.Errorf("AWS does not know these credentials. Check AWS_PROFILE, AWS_ACCESS_KEY_ID and AWS_ENDPOINT_URL. AWS says: %w", err)
 		}
 		return err
+	}
+	if awserror.Untrusted(err) {
+		return fmt.Errorf("the server's certificate is not trusted here. Where a proxy opens TLS, name the file with the certificate of its authority in AWS_CA_BUNDLE (for the webhook itself in SSL_CERT_FILE); for the local engine: eval \"$(make -s env)\". %w", err)
 	}
 	var unreachable *net.OpError
 	var address *url.Error

@@ -71,8 +71,8 @@ func Find(ctx context.Context, stacks Stacks, stage string) (Deployment, error) 
 	if err != nil {
 		return Deployment{}, fmt.Errorf("find stage %s: %w", stage, Explain(err))
 	}
-	if len(answer.Stacks) == 0 {
-		return Deployment{}, missing(ctx, stacks, stage)
+	if len(answer.Stacks) == 0 { // CloudFormation refuses to describe what is not there
+		return Deployment{}, fmt.Errorf("find stage %s: the answer describes no stack, so it is not CloudFormation's (is AWS_ENDPOINT_URL right, or a proxy between?)", stage)
 	}
 	return read(answer.Stacks[0], stage)
 }

@@ -7,6 +7,7 @@ import (
 
 	"github.com/onepagecrm/nylas-webhooks/cmd/hookctl/internal/nylasapi"
 	"github.com/onepagecrm/nylas-webhooks/cmd/hookctl/internal/secret"
+	"github.com/onepagecrm/nylas-webhooks/notification"
 )
 
 // Problem is something about a webhook that is not as it should be.
@@ -42,8 +43,8 @@ func (s Stage) Problems(hook nylasapi.Webhook, stored *secret.Stored, wanted []s
 	case stored == nil:
 	case stored.Current.Value == "":
 		add("hookctl webhook create --stage "+s.Name, "no secret is stored for the stage: every delivery is answered 503")
-	case secret.Check(stored.Current.Value) != nil:
-		add("hookctl secret rotate --stage "+s.Name, "what is stored is no webhook secret: %v", secret.Check(stored.Current.Value))
+	case notification.CheckSecret(stored.Current.Value) != nil:
+		add("hookctl secret rotate --stage "+s.Name, "the stored value is %v", notification.CheckSecret(stored.Current.Value))
 	case hook.CreatedAt != 0 && older(*stored, hook):
 		add("hookctl secret rotate --stage "+s.Name, "the stored secret is older than the webhook, so it cannot be this webhook's")
 	}
@@ -59,7 +60,7 @@ func (s Stage) Problems(hook nylasapi.Webhook, stored *secret.Stored, wanted []s
 			differ = append(differ, "it also has "+strings.Join(more, ", "))
 		}
 		if len(differ) > 0 {
-			add(webhook("update --triggers "+strings.Join(wanted, ",")), "its triggers are others: %s", strings.Join(differ, "; "))
+			add(webhook("update --triggers "+strings.Join(wanted, ",")), "its triggers differ: %s", strings.Join(differ, "; "))
 		}
 	}
 	return all

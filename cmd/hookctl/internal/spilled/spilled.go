@@ -23,6 +23,7 @@ import (
 	"golang.org/x/sync/errgroup"
 	"golang.org/x/time/rate"
 
+	"github.com/onepagecrm/nylas-webhooks/internal/awserror"
 	"github.com/onepagecrm/nylas-webhooks/internal/sqsanswer"
 	"github.com/onepagecrm/nylas-webhooks/lambda/contract"
 	"github.com/onepagecrm/nylas-webhooks/notification"
@@ -136,7 +137,7 @@ func (s Store) Replay(ctx context.Context, limit, perSecond int, told func(Resul
 			case refused:
 				r.Refused++
 				if r.Why == "" {
-					r.Why = err.Error()
+					r.Why = awserror.Text(err)
 				}
 				err = nil // of this one only
 			}

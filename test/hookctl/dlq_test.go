@@ -251,7 +251,9 @@ func TestDLQBodyInS3(t *testing.T) {
 	bucket := stage.Outputs["BucketName"]
 	body := `{"id":"large","type":"message.created"}`
 	for _, id := range []string{"large", "gone"} {
-		wire, err := notification.Notification{Body: []byte(body), ID: id, Attempt: 3, RequestID: "request"}.EncodeCompressed()
+		plain, err := notification.Notification{Body: []byte(body), ID: id, Attempt: 3, RequestID: "request"}.Encode()
+		must(t, err)
+		wire, err := plain.Compress()
 		must(t, err)
 		pointer, err := wire.Overflow(notification.Pointer{Bucket: bucket, Key: "overflow/" + id})
 		must(t, err)

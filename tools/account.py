@@ -45,6 +45,8 @@ def check(verb, assembly, stack):
     region = region or region_of(os.environ) or session.region_name
     if not region:
         raise Problem("no AWS region. Set AWS_REGION, or a region in your AWS profile.")
+    if region.startswith("cn-"):
+        raise Problem(f"{region} is in China, where nobody has tried whether SQS takes a MessageGroupId on a standard queue; without that every send fails. Use another region.")
     mine = caller(session, region)
     if account and account != mine:
         raise Problem(f"{stack} belongs to account {account}; these credentials are of account {mine}. Set AWS_PROFILE to a profile of {account}.")
@@ -54,6 +56,7 @@ def check(verb, assembly, stack):
     if verb == "deploy" and name != LOCAL_STACK:
         logging_role(session, name, mine, region)
         quotas(session, template(assembly, name), name, region)
+        key_in_use(session, template(assembly, name), name, region)
     print(f"{verb}: {name} in account {mine}, region {region}")
 
 
@@ -132,6 +135,42 @@ def quotas(session, stack, name, region):
         print(f"deploy: API Gateway's burst here is {gateway['burstLimit']}, the stage's {burst}; the smaller one holds", file=sys.stderr)
     if wrong:
         raise Problem(f"{name} does not fit into this account: " + " ".join(wrong) + " Ask for a higher quota (Service Quotas), or set the stage to what there is.")
+
+
+def key_in_use(session, stack, name, region):
+    """Raise a Problem where a deployment takes the stage's key away (OwnKey set to false) from under notifications that wait.
+
+    A message stays under the key that its queue had when it was sent, and with the key every
+    policy of the stack loses the right to decrypt. So where it cannot be seen whether any
+    wait, that is a Problem, too.
+    https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-server-side-encryption.html
+    """
+    if any(resource["Type"] == "AWS::KMS::Key" for resource in stack["Resources"].values()):
+        return
+    cloudformation = session.client("cloudformation", region_name=region)
+    try:
+        pages = cloudformation.get_paginator("list_stack_resources").paginate(StackName=name)
+        deployed = [r for page in pages for r in page["StackResourceSummaries"] if r["ResourceStatus"] != "DELETE_COMPLETE"]
+    except botocore.exceptions.ClientError as err:
+        if err.response["Error"]["Code"] != "ValidationError":  # else it is not there yet
+            print(f"deploy: cannot see whether {name} has a key that this deployment takes away ({err}); going on", file=sys.stderr)
+        return
+    if not any(r["ResourceType"] == "AWS::KMS::Key" for r in deployed):
+        return
+    sqs = session.client("sqs", region_name=region)
+    counts = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible", "ApproximateNumberOfMessagesDelayed"]
+    waiting = 0
+    try:
+        for r in deployed:
+            if r["ResourceType"] == "AWS::SQS::Queue" and not r["LogicalResourceId"].startswith("SpillNotices"):  # those are not under the key
+                attributes = sqs.get_queue_attributes(QueueUrl=r["PhysicalResourceId"], AttributeNames=counts)["Attributes"]
+                waiting += sum(int(attributes[count]) for count in counts)
+    except (botocore.exceptions.ClientError, botocore.exceptions.BotoCoreError) as err:
+        raise Problem(f"this deployment takes the key of {name} away (OwnKey is false), and whether notifications wait under it cannot be seen: {err}. "
+                      "Deploy with a role that has sqs:GetQueueAttributes, or leave OwnKey true.") from err
+    if waiting:
+        raise Problem(f"this deployment takes the key of {name} away (OwnKey is false), and {waiting} notifications wait under it: nobody could read them afterwards. "
+                      "Let the consumer empty the queue, look after the dead letters (hookctl dlq ls), then deploy again; or leave OwnKey true.")
 
 
 def caller(session, region):

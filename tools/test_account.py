@@ -92,5 +92,75 @@ class Quotas(unittest.TestCase):
             self.assertIn(says, str(problem.exception))
 
 
+class Key(unittest.TestCase):
+    """OwnKey set back to false."""
+
+    def look(self, key=False, deployed=("AWS::KMS::Key",), waiting=(0, 0, 0), listing=None, seen=None):
+        names = ("ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible", "ApproximateNumberOfMessagesDelayed")
+        resources = [{"ResourceType": kind, "LogicalResourceId": "Key", "PhysicalResourceId": "k", "ResourceStatus": "CREATE_COMPLETE"} for kind in deployed]
+        resources += [{"ResourceType": "AWS::SQS::Queue", "LogicalResourceId": queue, "PhysicalResourceId": queue, "ResourceStatus": "UPDATE_COMPLETE"}
+                      for queue in ("Queue4A7E3555", "SpillNotices5DF528D5")]
+        paginator = mock.Mock(paginate=mock.Mock(side_effect=listing, return_value=[{"StackResourceSummaries": resources}]))
+        self.asked = []
+
+        def attributes(QueueUrl, AttributeNames):
+            self.asked.append(QueueUrl)
+            if seen:
+                raise seen
+            return {"Attributes": dict(zip(names, map(str, waiting)))}
+
+        clients = {"cloudformation": mock.Mock(get_paginator=mock.Mock(return_value=paginator)), "sqs": mock.Mock(get_queue_attributes=attributes)}
+        stack = {"Resources": {"Key": {"Type": "AWS::KMS::Key"}} if key else {"Queue": {"Type": "AWS::SQS::Queue"}}}
+        with contextlib.redirect_stderr(io.StringIO()) as said:
+            account.key_in_use(mock.Mock(client=lambda name, region_name: clients[name]), stack, "NylasWebhooks-staging", "eu-west-1")
+        return said.getvalue()
+
+    def test_notifications_wait(self):
+        for waiting in ((1, 0, 0), (0, 1, 0), (0, 0, 1)):
+            with self.assertRaises(account.Problem) as problem:
+                self.look(waiting=waiting)
+            self.assertIn("1 notifications wait", str(problem.exception))
+            self.assertEqual(self.asked, ["Queue4A7E3555"])  # the notices are not under the key
+
+    def test_nothing_waits(self):
+        self.assertEqual(self.look(), "")
+
+    def test_key_stays_or_never_was(self):
+        self.assertEqual(self.look(key=True, waiting=(5, 0, 0)), "")
+        self.assertEqual(self.look(deployed=(), waiting=(5, 0, 0)), "")
+
+    def test_queue_cannot_be_seen(self):
+        with self.assertRaises(account.Problem) as problem:
+            self.look(seen=refused("AccessDenied"))
+        self.assertIn("cannot be seen", str(problem.exception))
+
+    def test_stack_not_there_or_not_to_be_seen(self):
+        for code in ("ValidationError", "AccessDenied"):
+            self.assertEqual("cannot see" in self.look(listing=refused(code)), code == "AccessDenied")
+
+
+class Check(unittest.TestCase):
+    """What the deployment and the credentials are looked at for, all in all."""
+
+    def check(self, region="eu-west-1", verb="deploy"):
+        steps = ("caller", "deployable", "logging_role", "quotas", "key_in_use")
+        with contextlib.ExitStack() as patches:
+            patches.enter_context(mock.patch.object(account, "place", return_value=(None, region)))
+            patches.enter_context(mock.patch.object(account, "template", return_value={}))
+            patches.enter_context(contextlib.redirect_stdout(io.StringIO()))
+            done = {step: patches.enter_context(mock.patch.object(account, step)) for step in steps}
+            account.check(verb, "cdk.out", "NylasWebhooks-dev")
+        return [step for step in steps if done[step].called]
+
+    def test_china(self):
+        with self.assertRaises(account.Problem) as problem:
+            self.check(region="cn-north-1")
+        self.assertIn("in China", str(problem.exception))
+
+    def test_every_step(self):
+        self.assertEqual(self.check(), ["caller", "deployable", "logging_role", "quotas", "key_in_use"])
+        self.assertEqual(self.check(verb="diff"), ["caller"])
+
+
 if __name__ == "__main__":
     unittest.main()

@@ -50,9 +50,9 @@ type Stage struct {
 	// key, log groups) when the stack or the resource is removed.
 	Retain bool
 	// OwnKey encrypts the queues with a KMS key of the stage, else SQS's own key does.
-	// Do not set it back to false while notifications wait: what is queued stays under the
-	// old key, and with the key go the rights to decrypt it from every policy of the stack.
-	// Drain queue and dead letters first.
+	// Set back to false, what is queued stays under the old key, and with the key go the
+	// rights to decrypt it from every policy of the stack. `make deploy` refuses that while
+	// notifications wait: empty the queue and the dead letters first.
 	OwnKey bool
 
 	// Architecture is what the function runs on.

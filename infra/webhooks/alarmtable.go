@@ -12,10 +12,10 @@ import (
 )
 
 const (
-	minute, fiveMinutes, sixHours = 60, 300, 6 * 60 * 60 // seconds, an alarm's period
-	day                           = 24 * 60 * 60
+	minute, fiveMinutes, hour = 60, 300, 60 * 60 // seconds, an alarm's period
+	day                       = 24 * 60 * 60
 
-	sum, maximum, minimum, average, p90 = "Sum", "Maximum", "Minimum", "Average", "p90"
+	sum, maximum, average, p90 = "Sum", "Maximum", "Average", "p90"
 
 	// inFlightLimit is how many messages of a standard queue can be received and not
 	// deleted; docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/quotas-messages.html
@@ -49,7 +49,7 @@ func alarmTable(stack awscdk.Stack, stage stages.Stage, endpoint endpoint, recei
 	table = append(table, spillPages(stage, receiver, bucket)...)
 	table = append(table, queuePages(queues)...)
 	table = append(table, trafficPages(stack, stage, receiver)...)
-	table = append(table, gatewayTickets(endpoint, receiver)...)
+	table = append(table, gatewayTickets(stage, endpoint, receiver)...)
 	table = append(table, receiverTickets(stage, receiver)...)
 	return append(table, queueTickets(queues)...)
 }
@@ -197,14 +197,15 @@ func queuePages(queues queues) []alarm {
 		{
 			role: "DeadLettersExpiring", severity: page,
 			// Not the age of the oldest: SQS leaves out of it what was received three times, and
-			// every dead letter was. Minimum: in no minute of the six hours was the queue empty.
-			metric: queues.deadLetters.MetricApproximateNumberOfMessagesVisible(over(minimum, sixHours)),
+			// every dead letter was. Maximum over an hour: whoever looks at dead letters hides them
+			// meanwhile, up to 5 minutes, and must not make an empty queue of it.
+			metric: queues.deadLetters.MetricApproximateNumberOfMessagesVisible(over(maximum, hour)),
 			// Expiry counts from the first send, which may be retentionDays before the move. So
-			// the worst has 7 days; after 5 of them 2 are left to act. CloudWatch looks back over
-			// 7 days at most.
-			breach: above, limit: 0, m: 20, n: 20,
+			// the worst has 7 days; after 5 of them, 120 hours, 2 are left to act. CloudWatch looks
+			// back over 7 days at most.
+			breach: above, limit: 0, m: 120, n: 120,
 			missing: missingIsGood,
-			means:   "There have been dead letters for 5 days without a break. The oldest may be deleted for good in 2 days.",
+			means:   "There have been dead letters in each hour of 5 days. The oldest may be deleted for good in 2 days.",
 			not:     "a new dead letter; nor that one of them is 5 days old, where others came and went.",
 			first:   attributesOf(queues.deadLetters.QueueUrl()),
 		},
@@ -246,7 +247,8 @@ func trafficPages(stack awscdk.Stack, stage stages.Stage, receiver receiver) []a
 	}
 }
 
-func gatewayTickets(endpoint endpoint, receiver receiver) []alarm {
+func gatewayTickets(stage stages.Stage, endpoint endpoint, receiver receiver) []alarm {
+	flood := float64(floodLimit(stage))
 	byStatus := fmt.Sprintf("aws logs tail %s --since 30m --filter-pattern '{ $.status != \"200\" }'", *endpoint.logs.LogGroupName())
 	return []alarm{
 		{
@@ -270,11 +272,10 @@ func gatewayTickets(endpoint endpoint, receiver receiver) []alarm {
 		{
 			role: "Flood", severity: ticket,
 			metric: endpoint.stage.MetricCount(over(sum, fiveMinutes)),
-			// 200 requests/s for a quarter of an hour: nine of the largest bursts. It costs about
-			// 80 dollars a day where it goes on (ADR 11).
-			breach: above, limit: 3 * largestBurst, m: 3, n: 3,
+			breach: above, limit: flood,
+			m: 3, n: 3, // one of Nylas's bursts is over within seconds
 			missing: missingIsGood,
-			means:   "More than 60,000 requests in each 5 minutes of the last 15, nine of Nylas's largest bursts.",
+			means:   fmt.Sprintf("More than %.0f requests in each 5 minutes of the last 15, far more than this stage states as usual.", flood),
 			not:     "that anything is lost; below the throttle all of it is answered. Each request costs money, forged ones too.",
 			first:   byStatus,
 		},
@@ -289,6 +290,18 @@ func gatewayTickets(endpoint endpoint, receiver receiver) []alarm {
 			first:   slowRuns(1_000, receiver), // is it the function?
 		},
 	}
+}
+
+// floodLimit is how many requests in 5 minutes are far above what the stage states: a
+// hundred times its quietest hour, where a busy hour has ten to thirty times that. It is
+// never more than three of the largest bursts, 200 a second, which cost about 75 dollars
+// a day where they go on (ADR 11); a stage that does not know its traffic has only that.
+func floodLimit(stage stages.Stage) int {
+	const farAbove, minutes, atMost = 100, fiveMinutes / minute, 3 * largestBurst
+	if stage.QuietEventsPerMinute == 0 {
+		return atMost
+	}
+	return min(farAbove*minutes*stage.QuietEventsPerMinute, atMost)
 }
 
 func receiverTickets(stage stages.Stage, receiver receiver) []alarm {

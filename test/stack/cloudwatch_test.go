@@ -167,7 +167,11 @@ const furthest = 2
 // state tells whether the alarm goes off within the window, whatever CloudWatch's way
 // of looking back; undecided where that makes the difference.
 func (w watch) state(s series) string {
-	state, _ := w.within(s, max(window, (w.n+2)*w.period))
+	end := max(window, (w.n+furthest)*w.period)
+	for minute := range s {
+		end = max(end, minute+1)
+	}
+	state, _ := w.within(s, end)
 	return state
 }
 

@@ -187,11 +187,8 @@ var alarmRules = []rule{
 					statistic = p.at("ExtendedStatistic")
 				}
 				want := statisticOf(metric(p))
-				switch role(d, id) {
-				case "Backlog":
+				if role(d, id) == "Backlog" {
 					want = "Average" // one that is being worked off swings; a dead letter stays
-				case "DeadLettersExpiring":
-					want = "Minimum" // an empty queue begins anew
 				}
 				f.want(id+"'s statistic", statistic, want)
 				seconds := 60 // the shortest that these metrics have
@@ -199,7 +196,7 @@ var alarmRules = []rule{
 				case slices.Contains(overFiveMinutes, role(d, id)):
 					seconds = 300
 				case role(d, id) == "DeadLettersExpiring":
-					seconds = 6 * 3600 // it looks back over five days
+					seconds = 3600 // it looks back over five days
 				}
 				f.want(id+"'s period", p.at("Period"), seconds)
 			}
@@ -241,7 +238,7 @@ var alarmRules = []rule{
 			kept, _ := d.template.props(queueType, "DeadLetters").at("MessageRetentionPeriod").(float64)
 			before, _ := d.template.props(queueType, "Queue").at("MessageRetentionPeriod").(float64)
 			f.want("what tells of expiry", []any{metric(expiring), expiring.at("Statistic"), expiring.at("ComparisonOperator"), expiring.at("Threshold")},
-				[]any{"AWS/SQS/ApproximateNumberOfMessagesVisible", "Minimum", "GreaterThanThreshold", 0})
+				[]any{"AWS/SQS/ApproximateNumberOfMessagesVisible", "Maximum", "GreaterThanThreshold", 0})
 			period, _ := expiring.at("Period").(float64)
 			n, _ := expiring.at("EvaluationPeriods").(float64)
 			m, _ := expiring.at("DatapointsToAlarm").(float64)
@@ -256,8 +253,8 @@ var alarmRules = []rule{
 			{"messages sent", set(alarmType, "DeadLettersAlarm", "NumberOfMessagesSent", "MetricName")},
 			{"ten of them", set(alarmType, "DeadLettersAlarm", 10, "Threshold")},
 			{"the age, which leaves them out", set(alarmType, "DeadLettersExpiringAlarm", "ApproximateAgeOfOldestMessage", "MetricName")},
-			{"one that is always there in between", set(alarmType, "DeadLettersExpiringAlarm", "Maximum", "Statistic")},
-			{"too late", set(alarmType, "DeadLettersExpiringAlarm", 25, "EvaluationPeriods")},
+			{"silenced by whoever looks at them", set(alarmType, "DeadLettersExpiringAlarm", "Minimum", "Statistic")},
+			{"too late", set(alarmType, "DeadLettersExpiringAlarm", 121, "EvaluationPeriods")},
 			{"every now and then", set(alarmType, "DeadLettersExpiringAlarm", 1, "DatapointsToAlarm")},
 		},
 	},

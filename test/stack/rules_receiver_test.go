@@ -171,10 +171,17 @@ var policyRules = []rule{
 			role := d.template.id("AWS::IAM::Role", "ReceiverRole")
 			f.want("who has the receiver's policy", d.template.props(managedPolicyType, "ReceiverPolicy").at("Roles"), []any{ref(role)})
 			f.want("what the role names itself", d.template.Resources[role].Properties.at("ManagedPolicyArns"), nil)
+			// The role no longer waits for the policy, so the function has to: else it runs, for
+			// as long as that takes, without a right to send or to log.
+			policy := d.template.id(managedPolicyType, "ReceiverPolicy")
+			if function := d.template.Resources[d.template.id(functionType, "Receiver")]; !slices.Contains(list(function.DependsOn), any(policy)) {
+				f.addf("the function does not wait for %s", policy)
+			}
 			return f
 		},
 		mutations: []mutation{
 			{"on nobody", set(managedPolicyType, "ReceiverPolicy", nil, "Roles")},
+			{"not waited for", func(t template) { t.Resources[t.id(functionType, "Receiver")].DependsOn = nil }},
 			{"from the role's side", func(t template) {
 				set("AWS::IAM::Role", "ReceiverRole", []any{ref(t.id(managedPolicyType, "ReceiverPolicy"))}, "ManagedPolicyArns")(t)
 			}},

@@ -83,3 +83,34 @@ func TestAlarmsOff(t *testing.T) {
 		t.Errorf("switching off an alarm that does not exist: %v", err)
 	}
 }
+
+// The console of each partition has a domain of its own.
+// https://docs.aws.amazon.com/general/latest/gr/mgmt-console.html
+func TestConsoleOfEachPartition(t *testing.T) {
+	for region, want := range map[string]string{
+		"eu-central-1":   "console.aws.amazon.com",
+		"us-gov-west-1":  "console.amazonaws-us-gov.com",
+		"eusc-de-east-1": "console.amazonaws-eusc.eu",
+	} {
+		stage := synth.Named("dev")
+		stage.Account, stage.Region = "123456789012", region
+		if err := stage.Validate(); err != nil {
+			t.Fatal(err)
+		}
+		app, err := synth.NewApp(root, filepath.Join(t.TempDir(), "out"), false)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := webhooks.NewStack(app, stage, webhooks.NewBuilder(root)); err != nil {
+			t.Fatal(err)
+		}
+		app.Synth(nil)
+		var there template
+		if err := decode(filepath.Join(*app.Outdir(), "NylasWebhooks-dev.template.json"), &there); err != nil {
+			t.Fatal(err)
+		}
+		if url := literal(there.Outputs["DashboardUrl"].Value); !strings.HasPrefix(url, "https://<AWS::Region>."+want+"/") {
+			t.Errorf("%s: the dashboard is at %s, want %s", region, url, want)
+		}
+	}
+}

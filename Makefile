@@ -144,7 +144,7 @@ stack: $(NODE) compiling ## test the CloudFormation templates
 
 .PHONY: policy
 policy: export CDK_VALIDATION := true
-policy: synth $(LINT) $(POLICY) ## check the templates with cdk-nag, cfn-guard, Checkov and cfn-lint
+policy: synth $(LINT) $(POLICY) ## check the templates with cdk-nag, cdk-preflight, cfn-guard, Checkov and cfn-lint
 	@$(call gotestsum,testname) -count=1 ./test/policy/...
 
 .PHONY: faults

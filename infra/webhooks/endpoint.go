@@ -31,7 +31,10 @@ const (
 	// client has it. AWS's default for a regional REST API lets TLS 1.0 in.
 	// docs.aws.amazon.com/apigateway/latest/developerguide/apigateway-security-policies-list.html
 	tlsPolicy = "SecurityPolicy_TLS13_1_2_PFS_PQ_2025_09"
-	// accessMode refuses a request whose Host is not the name that TLS was made for.
+	// accessMode refuses a request whose Host is not the name that TLS was made for, or that
+	// comes by another kind of endpoint; an HTTPS client that calls WebhookUrl passes. A
+	// stricter mode takes AWS up to 15 minutes, in which the API answers; back to BASIC it
+	// does not answer for as long.
 	// docs.aws.amazon.com/apigateway/latest/developerguide/apigateway-security-policies.html
 	accessMode = "STRICT"
 )

@@ -1,7 +1,8 @@
-// Package policy runs four policy checkers over the synthesized templates of every
-// stage, and of one with every optional setting: cdk-nag (AWS Solutions and Serverless packs), the Control Tower rules by
-// cfn-guard, Checkov, and cfn-lint with its serverless rules. make policy synthesizes
-// and installs what they need, every version locked.
+// Package policy runs five checkers over the synthesized templates of every stage, and
+// of one with every optional setting: cdk-nag (AWS Solutions and Serverless packs),
+// cdk-preflight with the CDK's own validator, the Control Tower rules by cfn-guard,
+// Checkov, and cfn-lint with its serverless rules. make policy synthesizes and installs
+// what they need, every version locked.
 //
 //	assembly_test.go  the templates, and what infra/findings accepted in them
 //	tools_test.go     the checkers, each as a list of findings

@@ -45,7 +45,7 @@ func TestMain(m *testing.M) { os.Exit(run(m)) }
 func run(m *testing.M) int {
 	flag.Parse()
 	if flag.Lookup("test.parallel").Value.String() == flag.Lookup("test.parallel").DefValue {
-		_ = flag.Set("test.parallel", "6") // they mostly wait; it is a number
+		_ = flag.Set("test.parallel", "8") // they mostly wait; it is a number
 	}
 	var err error
 	if dir, err = os.MkdirTemp("", "faults-"); err != nil {

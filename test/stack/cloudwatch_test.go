@@ -167,7 +167,7 @@ const furthest = 2
 // state tells whether the alarm goes off within the window, whatever CloudWatch's way
 // of looking back; undecided where that makes the difference.
 func (w watch) state(s series) string {
-	state, _ := w.within(s, window)
+	state, _ := w.within(s, max(window, (w.n+2)*w.period))
 	return state
 }
 
@@ -178,10 +178,14 @@ func (w watch) within(s series, minutes int) (state string, latest int) {
 	if w.missing == "breaching" {
 		begin = (w.n + furthest) * w.period // before, the silence is the series' own beginning
 	}
+	step := 1
+	if w.period >= 60 {
+		step = 60 // CloudWatch may look in between; that finds it an hour earlier at most
+	}
 	went := make(map[bool]bool)
 	for lookBack := w.n; lookBack <= w.n+furthest; lookBack++ {
 		off := false
-		for minute := begin; minute < minutes && !off; minute++ {
+		for minute := begin + step - 1; minute < minutes && !off; minute += step {
 			if off = w.alarmsAt(s, minute, lookBack); off {
 				latest = max(latest, minute)
 			}

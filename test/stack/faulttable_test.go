@@ -339,7 +339,7 @@ func updateTable(t *testing.T, table string) {
 		if os.Getenv("CI") != "" {
 			t.Fatal("the table is not updated in CI: a person reads what changed, and commits it")
 		}
-		if err := os.WriteFile(page, []byte(head+begin+table+end+tail), 0o600); err != nil { //nolint:gosec // the page of this checkout
+		if err := os.WriteFile(page, []byte(head+begin+table+end+tail), 0o600); err != nil { //nolint:gosec // a page of this checkout
 			t.Fatal(err)
 		}
 		return

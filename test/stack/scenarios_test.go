@@ -16,6 +16,7 @@ var unwatched = map[string]bool{"Challenged": true, "Refused": true}
 const (
 	gateway4xx     = "AWS/ApiGateway/4XXError"
 	gateway5xx     = "AWS/ApiGateway/5XXError"
+	gatewayCount   = "AWS/ApiGateway/Count"
 	gatewayLatency = "AWS/ApiGateway/Latency"
 	lambdaErrors   = "AWS/Lambda/Errors"
 	lambdaThrottle = "AWS/Lambda/Throttles"
@@ -24,7 +25,6 @@ const (
 	queueWaiting   = "AWS/SQS/ApproximateNumberOfMessagesVisible of Queue"
 	queueHeld      = "AWS/SQS/ApproximateNumberOfMessagesNotVisible of Queue"
 	deadWaiting    = "AWS/SQS/ApproximateNumberOfMessagesVisible of DeadLetters"
-	deadAge        = "AWS/SQS/ApproximateAgeOfOldestMessage of DeadLetters"
 	noticesAge     = "AWS/SQS/ApproximateAgeOfOldestMessage of SpillNotices"
 	concurrent     = "AWS/Lambda/ConcurrentExecutions"
 )
@@ -41,6 +41,7 @@ func usualFor(minutes int) map[string]series {
 		gateway4xx:     during(0, minutes, times(12, 0)...),
 		gateway5xx:     during(0, minutes, times(12, 0)...),
 		gatewayLatency: during(0, minutes, times(12, 40)...),
+		gatewayCount:   during(0, minutes, times(12, 1)...),
 		lambdaErrors:   during(0, minutes, times(12, 0)...),
 		lambdaThrottle: during(0, minutes, times(12, 0)...),
 		lambdaDuration: during(0, minutes, times(12, 20)...),
@@ -52,6 +53,12 @@ func usualFor(minutes int) map[string]series {
 
 // beside adds to what is usual.
 func beside(more map[string]series) map[string]series { return added(usual(), more) }
+
+// replaced is what is published when the second takes the first's place.
+func replaced(all, other map[string]series) map[string]series {
+	maps.Copy(all, other)
+	return all
+}
 
 // added is what is published when both are.
 func added(all, more map[string]series) map[string]series {
@@ -175,9 +182,12 @@ func scenarios() []scenario {
 		{"nobody repairs the consumer for days", added(usualFor(5_200), map[string]series{
 			queueAge: ages(30, 5_200), queueWaiting: during(30, 5_200, 500),
 		}), []string{"QueueAge", "QueueExpiring"}},
-		{"nobody handles a dead letter for days", added(usualFor(7_700), map[string]series{
-			deadWaiting: during(30, 7_700, 1), deadAge: ages(30, 7_700),
+		{"nobody handles a dead letter for days", replaced(usualFor(7_700), map[string]series{
+			deadWaiting: together(during(0, 30, 0), during(30, 7_700, 1)),
 		}), []string{"DeadLetters", "DeadLettersExpiring"}},
+		{"a flood of requests", replaced(usual(), map[string]series{
+			gatewayCount: together(during(0, 30, times(12, 1)...), during(30, window, times(15_000, 1)...)),
+		}), []string{"Flood"}},
 	}
 }
 

@@ -3,7 +3,7 @@
 // responses where there is none. What it answers is read from the stack's template by
 // package faults, its user.
 //
-// It deliberately speaks plain HTTP, has no caches, keys or authorizers, and does not
+// It speaks plain HTTP, has no caches, keys or authorizers, and does not
 // write an access log; it counts its own responses by type instead.
 package gateway
 

@@ -7,11 +7,13 @@ import (
 	"net"
 	"net/url"
 	"os"
+	"strings"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/smithy-go"
 
 	"github.com/onepagecrm/nylas-webhooks/internal/awsconfig"
+	"github.com/onepagecrm/nylas-webhooks/internal/awserror"
 )
 
 // Connect reads the usual AWS settings (environment, profile, role) and makes sure
@@ -34,6 +36,38 @@ func Connect(ctx context.Context) (aws.Config, error) {
 	return cfg, nil
 }
 
+// CheckLocal refuses stage local unless the AWS settings of the environment lead to this
+// machine: what is meant for the local engine must not reach the account of whoever runs
+// it. The other stages are anywhere.
+func CheckLocal(stage string) error {
+	if stage != Local {
+		return nil
+	}
+	const first = "First: make run, then eval \"$(make -s env)\""
+	if Endpoint() == "" {
+		return errors.New("stage local is on the local engine only, and AWS_ENDPOINT_URL is not set. " + first)
+	}
+	// https://docs.aws.amazon.com/sdkref/latest/guide/feature-ss-endpoints.html
+	if os.Getenv("AWS_IGNORE_CONFIGURED_ENDPOINT_URLS") != "" {
+		return errors.New("stage local is on the local engine only, and AWS_IGNORE_CONFIGURED_ENDPOINT_URLS takes its address away. Unset it. " + first)
+	}
+	for _, setting := range os.Environ() {
+		name, value, _ := strings.Cut(setting, "=")
+		if name != "AWS_ENDPOINT_URL" && !strings.HasPrefix(name, "AWS_ENDPOINT_URL_") {
+			continue
+		}
+		if address, err := url.Parse(value); err != nil || !loopback(address.Hostname()) {
+			return fmt.Errorf("stage local is on the local engine only, and %s does not lead to this machine. %s", name, first)
+		}
+	}
+	return nil
+}
+
+func loopback(host string) bool {
+	ip := net.ParseIP(host)
+	return host == "localhost" || ip != nil && ip.IsLoopback()
+}
+
 // Endpoint is the address that stands in for AWS (AWS_ENDPOINT_URL), "" for AWS.
 func Endpoint() string { return os.Getenv("AWS_ENDPOINT_URL") }
 
@@ -51,11 +85,12 @@ func Explain(err error) error {
 	if err == nil {
 		return nil
 	}
+	if permission, lacked := LackedPermission(err); lacked {
+		return fmt.Errorf("these AWS credentials lack a permission%s. Use a profile that has it (AWS_PROFILE), or ask for it. AWS says: %w", brackets(permission), err)
+	}
 	var refused smithy.APIError
 	if errors.As(err, &refused) {
 		switch refused.ErrorCode() {
-		case "AccessDenied", "AccessDeniedException", "UnauthorizedOperation", "AuthorizationError", "KmsAccessDenied", "KMS.AccessDeniedException":
-			return fmt.Errorf("these AWS credentials lack a permission. Use a profile that has it (AWS_PROFILE), or ask for it. AWS says: %w", err)
 		case "QueueDoesNotExist", "AWS.SimpleQueueService.NonExistentQueue", "ResourceNotFoundException":
 			return fmt.Errorf("something that the stack names is gone: it was deleted by hand, or a deployment is under way. Run the command again; if it stays so, deploy the stage again. AWS says: %w", err)
 		case "ExpiredToken", "ExpiredTokenException", "RequestExpired":
@@ -64,6 +99,9 @@ func Explain(err error) error {
 			return fmt.Errorf("AWS does not know these credentials. Check AWS_PROFILE, AWS_ACCESS_KEY_ID and AWS_ENDPOINT_URL. AWS says: %w", err)
 		}
 		return err
+	}
+	if awserror.Untrusted(err) {
+		return fmt.Errorf("the server's certificate is not trusted here. Where a proxy opens TLS, name the file with the certificate of its authority in AWS_CA_BUNDLE (for the webhook itself in SSL_CERT_FILE); for the local engine: eval \"$(make -s env)\". %w", err)
 	}
 	var unreachable *net.OpError
 	var address *url.Error
@@ -74,4 +112,11 @@ func Explain(err error) error {
 		return fmt.Errorf("AWS cannot be reached. Check the network and AWS_REGION. %w", err)
 	}
 	return err
+}
+
+func brackets(text string) string {
+	if text == "" {
+		return ""
+	}
+	return " (" + text + ")"
 }

@@ -155,7 +155,7 @@ const refreshInterval = 10*time.Second + 500*time.Millisecond
 // withFaults is a scenario in which all of the faults last from the first notification
 // until each notification has met them. Faults of one service take turns.
 func withFaults(faults ...Fault) Scenario {
-	sc := Scenario{Notifications: 28, Rate: 80, Kinds: matrixKinds}
+	sc := Scenario{Notifications: 21, Rate: 80, Kinds: matrixKinds}
 	var names []string
 	settle := time.Duration(0)
 	for _, f := range faults {

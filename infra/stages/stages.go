@@ -102,8 +102,9 @@ func All() []Stage {
 
 	local := base
 	local.Name = "local"
-	local.Architecture = Architecture(runtime.GOARCH) // the engine runs the binary on this machine
-	local.Deduplicate = true                          // so that the tests see the table and the permissions for it
+	local.Account, local.Region = "000000000000", "us-east-1" // the engine's, and no account of AWS: the CDK CLI refuses any other
+	local.Architecture = Architecture(runtime.GOARCH)         // the engine runs the binary on this machine
+	local.Deduplicate = true                                  // so that the tests see the table and the permissions for it
 
 	dev := base
 	dev.Name = "dev"

@@ -40,7 +40,14 @@ func TestExitCodesAndSentences(t *testing.T) {
 		{"none at most", nil, "spill replay --stage local --max -1", exitUsage, []string{"--max is a number from 1"}},
 		{"demo against a real stage", nil, "demo --stage prod", exitUsage, []string{"--stage local only"}},
 		{"demo without the engine", func(t *testing.T, _ *standin.Stage) { t.Setenv("AWS_ENDPOINT_URL", "") },
-			"demo --stage local", exitUsage, []string{"AWS_ENDPOINT_URL is not set", "make run"}},
+			"demo --stage local", exitFailed, []string{"AWS_ENDPOINT_URL is not set", "make run"}},
+		{"an AWS account instead of the engine", func(t *testing.T, _ *standin.Stage) {
+			t.Setenv("AWS_ENDPOINT_URL", "https://sqs.eu-west-1.amazonaws.com")
+		},
+			"send --stage local message_created", exitFailed, []string{"AWS_ENDPOINT_URL is not on this machine", "make run"}},
+		{"a webhook elsewhere", func(_ *testing.T, s *standin.Stage) {
+			s.Stacks["NylasWebhooks-local"]["WebhookUrl"] = "https://hooks.example.com/nylas"
+		}, "send --stage local message_created", exitFailed, []string{"not this machine"}},
 		{"no region", func(t *testing.T, _ *standin.Stage) { t.Setenv("AWS_REGION", ""); t.Setenv("AWS_DEFAULT_REGION", "") },
 			"demo --stage local", exitFailed, []string{"AWS_REGION"}},
 		{"no credentials", func(t *testing.T, _ *standin.Stage) {

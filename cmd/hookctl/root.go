@@ -111,7 +111,7 @@ type found struct {
 }
 
 func (t *target) find(ctx context.Context) (found, error) {
-	cfg, err := deployment.Connect(ctx)
+	cfg, err := deployment.Connect(ctx, t.stage)
 	if err != nil {
 		return found{}, err
 	}

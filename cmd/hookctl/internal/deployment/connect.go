@@ -16,11 +16,20 @@ import (
 
 // Connect reads the usual AWS settings (environment, profile, role) and makes sure
 // that there are a region and credentials, so that their absence is told once and
-// before anything is done. Its errors are sentences.
-func Connect(ctx context.Context) (aws.Config, error) {
+// before anything is done. stage may be "" for what belongs to none. For [Local] the
+// settings must lead to the local engine. Its errors are sentences.
+func Connect(ctx context.Context, stage string) (aws.Config, error) {
+	if stage == Local {
+		if err := leadsToEngine(os.Environ()); err != nil {
+			return aws.Config{}, err
+		}
+	}
 	cfg, err := awsconfig.Load(ctx)
 	if err != nil {
 		return aws.Config{}, err
+	}
+	if stage == Local {
+		cfg.HTTPClient = loopbackOnly{cfg.HTTPClient}
 	}
 	if cfg.Region == "" {
 		return aws.Config{}, errNoRegion

@@ -90,6 +90,9 @@ func read(stack types.Stack, stage string) (Deployment, error) {
 			aws.ToString(stack.StackName), stack.StackStatus, strings.Join(absent, ", "), deployCommand(stage))
 	}
 	d.WebhookURL = onEndpoint(d.WebhookURL, Endpoint())
+	if stage == Local && !loopback(d.WebhookURL) {
+		return Deployment{}, fmt.Errorf("the webhook of stage local is at %s, which is not this machine. Deploy it again: make run", d.WebhookURL)
+	}
 	return d, nil
 }
 

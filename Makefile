@@ -12,6 +12,9 @@ MAKEFLAGS += --no-builtin-rules --no-print-directory
 
 # The pinned CDK CLI and its Node come before what the machine has.
 export PATH := $(CURDIR)/tools/node_modules/.bin:$(PATH)
+# The CDK's own validator takes most of a synthesis, and what it finds does not change between
+# two runs: make policy runs it, nothing else.
+export CDK_VALIDATION := false
 export CDK_DISABLE_CLI_TELEMETRY := true # bootstrap runs where cdk.json, which says the same, is not read
 
 # Settings of the user or of a folder above that would build something else than this checkout.
@@ -99,11 +102,6 @@ deploy: stage synth $(LINT) ## deploy a stage: make deploy STAGE=prod
 	@$(at_stage) $(look) deploy cdk.out $(stack)
 	@$(at_stage) cdk deploy --app cdk.out $(stack)
 
-.PHONY: destroy
-destroy: named synth $(LINT) ## remove a stage and say what stays behind: make destroy STAGE=dev
-	@$(at_stage) .local/venv/lint/bin/python tools/remove.py cdk.out $(stack)
-	@$(at_stage) cdk destroy --app cdk.out --force $(stack)
-
 .PHONY: stage
 stage: named compiling
 	@[ "$(STAGE)" = account ] || go run ./infra -check "$(STAGE)"
@@ -123,13 +121,15 @@ test: ## all that CI checks, the targets from here to canaries
 lint: $(LINT) compiling ## gofmt, go vet, golangci-lint, actionlint, zizmor
 	@echo "golangci-lint (with gofmt and go vet; the first time it is compiled, 3 minutes on 2 cores)"
 	@$(GOTOOL) golangci-lint run
+	@echo "tools/account.py"
+	@cd tools && ../.local/venv/lint/bin/python -m unittest -q test_account
 	@echo "actionlint"
 	@go tool -modfile=tools/actionlint.mod actionlint
 	@echo "zizmor"
 	@.local/venv/lint/bin/zizmor --offline --quiet .github
 
-# Packages with tests; those under test/ have targets of their own, below.
-unit_packages = $$(go list -f '{{if or .TestGoFiles .XTestGoFiles}}{{.ImportPath}}{{end}}' ./... | grep -v /test/)
+# Packages with tests; those under test/ have targets of their own, below, but for this one.
+unit_packages = $$(go list -f '{{if or .TestGoFiles .XTestGoFiles}}{{.ImportPath}}{{end}}' ./... | grep -v /test/) ./test/mutation
 # -p 2: two packages at once keep two cores busy and memory low.
 gotestsum = mkdir -p .local/test; $(GOTOOL) gotestsum --format $(1) --jsonfile .local/test/$@.json -- -p 2
 
@@ -143,12 +143,13 @@ stack: $(NODE) compiling ## test the CloudFormation templates
 	@$(call gotestsum,pkgname) -count=1 ./test/stack/...
 
 .PHONY: policy
+policy: export CDK_VALIDATION := true
 policy: synth $(LINT) $(POLICY) ## check the templates with cdk-nag, cfn-guard, Checkov and cfn-lint
 	@$(call gotestsum,testname) -count=1 ./test/policy/...
 
 .PHONY: faults
 faults: preflight ## prove that no notification is lost when AWS fails, the short version
-	@$(call gotestsum,testname) -count=1 ./test/faults/...
+	@$(call gotestsum,testname) -count=1 ./test/faults/... ./test/account/...
 
 .PHONY: nylas
 nylas: $(NODE) $(SDKS) ## run Nylas's own SDKs against the tests' stand-in of its API
@@ -156,7 +157,7 @@ nylas: $(NODE) $(SDKS) ## run Nylas's own SDKs against the tests' stand-in of it
 
 .PHONY: e2e
 e2e: linux $(NODE) $(ENGINE) $(EXTENDED) compiling ## test the deployed system, consumer and hookctl on engines of their own
-	@$(call gotestsum,testname) -p 1 -count=1 -timeout 20m ./test/e2e/... ./test/drill/... ./test/consumer/... ./test/hookctl/... ./test/transcripts/... ./test/safety/...
+	@$(call gotestsum,testname) -p 1 -count=1 -timeout 20m ./test/e2e/... ./test/drill/... ./test/consumer/... ./test/hookctl/... ./test/transcripts/... ./test/engine/...
 
 .PHONY: canaries
 canaries: preflight ## after the tests: no mail, secret or signature is in what they left behind
@@ -173,15 +174,19 @@ fuzz: preflight ## fuzz what reads what strangers send: make fuzz FUZZTIME=10m
 		done; \
 	done
 
+.PHONY: mutation
+mutation: preflight ## break the code in every small way and look whether the unit tests notice; half an hour
+	@go run ./test/mutation ./lambda/... ./notification/... ./consumer/... ./internal/...
+
 .PHONY: proof
 proof: preflight ## the whole proof under faults, with its soak and a report; half an hour
 	@go run ./test/faults/proof
 
 .PHONY: snapshots
-snapshots: $(NODE) compiling ## write the templates' snapshots anew, for review
+snapshots: $(NODE) compiling ## write the templates' snapshots and docs/alarms-by-fault.md anew, for review
 	@if [ -n "$${CI:-}" ]; then echo "snapshots: not in CI. A changed snapshot is read by a person: run it on your machine and commit the difference." >&2; exit 1; fi
 	@UPDATE_SNAPSHOTS=1 go test -count=1 ./test/stack/...
-	@git --no-pager diff --stat -- test/stack
+	@git --no-pager diff --stat -- test/stack docs/alarms-by-fault.md
 
 .PHONY: vulncheck
 vulncheck: preflight ## look up known vulnerabilities of the Go dependencies

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"log/slog"
 	"time"
+
+	"github.com/onepagecrm/nylas-webhooks/internal/awserror"
 )
 
 // Kind says what happened.
@@ -86,7 +88,7 @@ func (c Config) emit(e Event) {
 		attrs = append(attrs, slog.Float64("delay_seconds", e.Delay.Seconds()))
 	}
 	if e.Err != nil {
-		attrs = append(attrs, slog.String("error", e.Err.Error()))
+		attrs = append(attrs, slog.String("error", awserror.Text(e.Err)))
 	}
 	var panicked *panicError
 	if errors.As(e.Err, &panicked) {

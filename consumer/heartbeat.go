@@ -115,7 +115,7 @@ func (c *Consumer) extend(ctx context.Context, batch []*message) {
 		m.lost = aws.ToString(f.Code) == codeInvalidHandle
 		m.mu.Unlock()
 		if ok {
-			c.config.emit(queueEvent(m, fmt.Errorf("extend visibility: %s: %s", aws.ToString(f.Code), aws.ToString(f.Message))))
+			c.config.emit(queueEvent(m, fmt.Errorf("extend visibility: %s", aws.ToString(f.Code))))
 		}
 	}
 }

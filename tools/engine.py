@@ -342,6 +342,9 @@ def serve(engine, port):
     from hypercorn.config import Config
     from ministack.app import app
 
+    import permissions  # here, because it needs the virtual environment
+
+    permissions.as_on_aws()
     config = Config()
     config.bind = [f"{HOST}:{port}"]
     config.certfile = str(engine.cert)

@@ -11,7 +11,7 @@ import sys
 # AMAZON_ are older names that the CDK CLI still reads, and CDK_X is its option --x, as --profile.
 # https://docs.aws.amazon.com/sdkref/latest/guide/environment-variables.html
 PREFIXES = ("AWS_", "AMAZON_", "CDK_")
-KEPT = ("CDK_DISABLE_CLI_TELEMETRY", "CDK_HOME")
+KEPT = ("CDK_DISABLE_CLI_TELEMETRY", "CDK_HOME", "CDK_VALIDATION")
 
 # Profiles hold credentials, programs that print credentials, and addresses of services.
 NO_ACCOUNT = {

@@ -3,7 +3,7 @@
 // checkers and compares: a finding that is not accepted fails, and so does an
 // acceptance of something no checker says any more.
 //
-// It deliberately writes nothing into the template. Of the four checkers only two
+// It writes nothing into the template. Of the four checkers only two
 // would read it there, Checkov and cfn-lint; cdk-nag 3 reads the CDK's own record of
 // acknowledged rules, which is what is written, and the Control Tower rules read
 // nothing. And a reason that is put better must not be a new deployment of the API.

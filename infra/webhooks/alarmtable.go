@@ -12,16 +12,14 @@ import (
 )
 
 const (
-	minute, fiveMinutes = 60, 300 // seconds, an alarm's period
-	day                 = 24 * 60 * 60
+	minute, fiveMinutes, sixHours = 60, 300, 6 * 60 * 60 // seconds, an alarm's period
+	day                           = 24 * 60 * 60
 
-	sum, maximum, average, p90 = "Sum", "Maximum", "Average", "p90"
+	sum, maximum, minimum, average, p90 = "Sum", "Maximum", "Minimum", "Average", "p90"
 
 	// inFlightLimit is how many messages of a standard queue can be received and not
 	// deleted; docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/quotas-messages.html
 	inFlightLimit = 120_000
-	// accountConcurrency is Lambda's default quota of an account and region.
-	accountConcurrency = 1_000
 	// largestBurst is what Nylas says one shared calendar can cause within seconds.
 	largestBurst = 20_000
 )
@@ -118,7 +116,7 @@ func receiverPages(stage stages.Stage, receiver receiver) []alarm {
 		{
 			role: "ReceiverErrors", severity: page,
 			metric: receiver.function.MetricErrors(over(sum, minute)),
-			breach: above, limit: 0, m: 1, n: 1, // the receiver answers whatever happens; an error means it could not
+			breach: above, limit: 0, m: 1, n: 3, // one is enough, as the receiver answers whatever happens; Lambda's datapoints come up to two minutes late
 			missing: missingIsGood,
 			means:   "The function ended without an answer: it crashed, ran out of memory or exceeded 8 s.",
 			not:     "an answer of 503; that is no error to Lambda.",
@@ -198,14 +196,16 @@ func queuePages(queues queues) []alarm {
 		},
 		{
 			role: "DeadLettersExpiring", severity: page,
-			metric: queues.deadLetters.MetricApproximateAgeOfOldestMessage(over(maximum, fiveMinutes)),
-			// The age here starts at the move, expiry at the first send, up to retentionDays
-			// earlier. A quarter of what is then left in the worst case.
-			breach: above, limit: 0.75 * (deadLetterRetentionDays - retentionDays) * day,
-			m: 1, n: 1,
+			// Not the age of the oldest: SQS leaves out of it what was received three times, and
+			// every dead letter was. Minimum: in no minute of the six hours was the queue empty.
+			metric: queues.deadLetters.MetricApproximateNumberOfMessagesVisible(over(minimum, sixHours)),
+			// Expiry counts from the first send, which may be retentionDays before the move. So
+			// the worst has 7 days; after 5 of them 2 are left to act. CloudWatch looks back over
+			// 7 days at most.
+			breach: above, limit: 0, m: 20, n: 20,
 			missing: missingIsGood,
-			means:   "A dead letter will be deleted for good in as little as 42 hours.",
-			not:     "a new dead letter.",
+			means:   "There have been dead letters for 5 days without a break. The oldest may be deleted for good in 2 days.",
+			not:     "a new dead letter; nor that one of them is 5 days old, where others came and went.",
 			first:   attributesOf(queues.deadLetters.QueueUrl()),
 		},
 	}
@@ -268,6 +268,17 @@ func gatewayTickets(endpoint endpoint, receiver receiver) []alarm {
 			first:   byStatus,
 		},
 		{
+			role: "Flood", severity: ticket,
+			metric: endpoint.stage.MetricCount(over(sum, fiveMinutes)),
+			// 200 requests/s for a quarter of an hour: nine of the largest bursts. It costs about
+			// 80 dollars a day where it goes on (ADR 11).
+			breach: above, limit: 3 * largestBurst, m: 3, n: 3,
+			missing: missingIsGood,
+			means:   "More than 60,000 requests in each 5 minutes of the last 15, nine of Nylas's largest bursts.",
+			not:     "that anything is lost; below the throttle all of it is answered. Each request costs money, forged ones too.",
+			first:   byStatus,
+		},
+		{
 			role: "Latency", severity: ticket,
 			metric: endpoint.stage.MetricLatency(over(p90, minute)),
 			breach: above, limit: 2_000, // milliseconds, a fifth of what Nylas waits
@@ -323,7 +334,7 @@ func concurrencyTicket(stage stages.Stage, receiver receiver) alarm {
 			Namespace: jsii.String("AWS/Lambda"), MetricName: jsii.String("ClaimedAccountConcurrency"),
 			Statistic: jsii.String(maximum), Period: awscdk.Duration_Seconds(jsii.Number(minute)),
 		}),
-		breach: above, limit: 0.8 * accountConcurrency, // a fifth is left when somebody reads the ticket
+		breach: above, limit: 0.8 * float64(stage.AccountConcurrency), // a fifth is left when somebody reads the ticket
 		m: 5, n: 10, // single bursts pass
 		missing: missingIsGood,
 		means:   "80 % of the account's Lambda concurrency is in use. At 100 % functions are throttled, this one among them.",

@@ -112,19 +112,21 @@ func newReceiverRole(stack awscdk.Stack, stage stages.Stage, logs awslogs.LogGro
 		// These two actions know no resource.
 		statements = append(statements, allow("SendTraces", jsii.String("*"), "xray:PutTelemetryRecords", "xray:PutTraceSegments"))
 	}
+	role := awsiam.NewRole(stack, jsii.String("ReceiverRole"), &awsiam.RoleProps{
+		Description: jsii.String("The receiver of " + StackName(stage)),
+		AssumedBy:   awsiam.NewServicePrincipal(jsii.String("lambda.amazonaws.com"), nil),
+	})
 	policy := awsiam.NewManagedPolicy(stack, jsii.String("ReceiverPolicy"), &awsiam.ManagedPolicyProps{
 		Description: jsii.String("What the receiver of " + StackName(stage) + " needs"),
 		Statements:  &statements,
+		// From the policy's side, not the role's: only so `cdk diff` and --security-only show
+		// who may do what.
+		Roles: &[]awsiam.IRole{role},
 	})
 	findings.Accept(policy, prefixIsTheBorder, bucket.anyObject(contract.SpillPrefix), bucket.anyObject(contract.OverflowPrefix))
 	if stage.Tracing {
 		findings.Accept(policy, "the two actions of X-Ray know no resource", "AwsSolutions-IAM5[Resource::*]")
 	}
-	role := awsiam.NewRole(stack, jsii.String("ReceiverRole"), &awsiam.RoleProps{
-		Description:     jsii.String("The receiver of " + StackName(stage)),
-		AssumedBy:       awsiam.NewServicePrincipal(jsii.String("lambda.amazonaws.com"), nil),
-		ManagedPolicies: &[]awsiam.IManagedPolicy{policy},
-	})
 	return role.WithoutPolicyUpdates(nil)
 }
 

@@ -5,15 +5,18 @@ package sqsanswer
 import (
 	"errors"
 	"fmt"
+	"net/http"
 	"slices"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
+	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
 	"github.com/aws/smithy-go"
 )
 
 // ErrRefused: SQS will not take this message, however often it is asked: for a
-// character in it, an attribute or its size. Other messages are not concerned.
+// character in it, an attribute or its size. Other messages are not concerned, and the
+// same one may be taken when its body is encoded ([notification.Wire.Compress]).
 var ErrRefused = errors.New("SQS refuses the message")
 
 // refusals are the codes by which SQS says so.
@@ -25,6 +28,11 @@ var refusals = []string{"InvalidMessageContents", "InvalidParameterValue", "Inva
 // message id.
 func Kept(out *sqs.SendMessageOutput, err error) error {
 	if api := smithy.APIError(nil); errors.As(err, &api) && slices.Contains(refusals, api.ErrorCode()) {
+		return fmt.Errorf("%w: %w", ErrRefused, err)
+	}
+	// The request was too long for SQS's front end, which answers in plain text.
+	// https://github.com/aws/aws-sdk-go-v2/issues/3026
+	if answer := (*awshttp.ResponseError)(nil); errors.As(err, &answer) && answer.HTTPStatusCode() == http.StatusRequestEntityTooLarge {
 		return fmt.Errorf("%w: %w", ErrRefused, err)
 	}
 	if err == nil && (out == nil || aws.ToString(out.MessageId) == "") {

@@ -172,7 +172,7 @@ func TestSpill(t *testing.T) {
 	})
 	sys.notReceived(t, signature)
 
-	if output, err := sys.engine.Run(t.Context(), sys.hookctl(), "spill", "replay", "--stage", "local"); err != nil {
+	if output, err := sys.hookctl(t, "spill", "replay", "--stage", "local"); err != nil {
 		t.Fatalf("hookctl spill replay: %v\n%s", err, output)
 	}
 	m := sys.received(t, signature)

@@ -9,6 +9,6 @@
 //
 // A finding is either put right or accepted beside its resource, with the reason.
 // One that is not accepted fails, and so does an acceptance without its finding. It
-// deliberately does not use the checkers' own ways to suppress: none tells of one that
+// does not use the checkers' own ways to suppress a finding, because none reports one that
 // suppresses nothing.
 package policy

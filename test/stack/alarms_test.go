@@ -23,10 +23,18 @@ var alarmSeries = map[string]struct{ must, mustNot map[string]series }{
 			"one every quarter of an hour": together(on(5, 1), on(20, 1), on(35, 1), on(50, 1)),
 		},
 	},
-	"SendFailed":         counts("a notification that is nowhere safe"),
-	"SecretUnavailable":  counts("a request that could not be verified"),
-	"Faulted":            counts("a panic"),
-	"ReceiverErrors":     counts("a crash"),
+	"SendFailed":        counts("a notification that is nowhere safe"),
+	"SecretUnavailable": counts("a request that could not be verified"),
+	"Faulted":           counts("a panic"),
+	"ReceiverErrors":    counts("a crash"),
+	"Flood": {
+		must: map[string]series{"a little more than 200 a second for a quarter of an hour": together(during(0, 15, times(12_000, 1)...), every(5, 0, 15, 1))},
+		mustNot: map[string]series{
+			"the largest burst of Nylas's, three times in five minutes": on(7, times(60_000, 1)...),
+			"ten minutes":          during(0, 10, times(30_000, 1)...),
+			"200 a second, always": during(0, 90, times(12_000, 1)...),
+		},
+	},
 	"Spilled":            counts("a spilled notification"),
 	"Mismatch":           counts("a forged signature"),
 	"NoSecret":           counts("a request before the secret was stored"),
@@ -66,8 +74,19 @@ var alarmSeries = map[string]struct{ must, mustNot map[string]series }{
 			"a burst that is worked off in four minutes": together(on(5, 60), on(6, 301), on(7, 310), on(8, 305), on(9, 301), during(10, 60, 20)),
 		},
 	},
-	"QueueExpiring":       above(302_400, 1),
-	"DeadLettersExpiring": above(453_600, 1),
+	"QueueExpiring": above(302_400, 1),
+	"DeadLettersExpiring": {
+		must: map[string]series{
+			"one that stays for five days and is then handled": together(every(5, 0, 360, 0), every(5, 360, 360+5*24*60, 1), every(5, 360+5*24*60, 7*24*60, 0)),
+			"however many, and none of them looked at":         every(5, 0, 5*24*60, 3_000),
+		},
+		mustNot: map[string]series{
+			"an hour less than five days":       together(every(5, 0, 360, 0), every(5, 360, 360+5*24*60-60, 7), every(5, 360+5*24*60-60, 7*24*60, 0)),
+			"one every day, worked off in time": together(every(5, 0, 6*24*60, 0), every(5, 60, 6*24*60, 0), on(600, 1), on(2_040, 1)),
+			"no dead letter":                    every(5, 0, 6*24*60, 0),
+			"a queue that nobody has used":      nil,
+		},
+	},
 	"SignaturesFailing": {
 		must: map[string]series{
 			"five minutes in which none is good": together(during(0, 5, 1), during(5, 10, 0)),

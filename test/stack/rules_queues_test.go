@@ -156,14 +156,14 @@ var queueRules = []rule{
 		},
 	},
 	{
-		name: "key", why: "the key is the last line before people's mail, and CloudWatch publishes nothing to a topic whose key it may not use",
+		name: "key", why: "the key is the last line before people's mail",
 		check: func(d deployment) (f findings) {
 			if !d.stage.OwnKey {
 				return nil
 			}
 			key := d.template.props(keyType, "Key")
 			f.want("rotation", key.at("EnableKeyRotation"), true)
-			var grants, alarms bool
+			grants := false
 			for _, s := range objects(key.at("KeyPolicy", "Statement")) {
 				if s.is("Allow", "Effect") && strings.Contains(text(s.at("Principal")), `"*"`) {
 					f.addf("everybody may %s", text(s.at("Action")))
@@ -171,18 +171,14 @@ var queueRules = []rule{
 				grants = grants || s.is("Deny", "Effect") && s.is("kms:CreateGrant", "Action") && s.is(map[string]any{
 					"aws:PrincipalIsAWSService": "false", "kms:GrantIsForAWSResource": "false",
 				}, "Condition", "BoolIfExists")
-				alarms = alarms || s.is("Allow", "Effect") && s.is("cloudwatch.amazonaws.com", "Principal", "Service") &&
-					s.is([]any{"kms:Decrypt", "kms:GenerateDataKey"}, "Action") && s.at("Condition") == nil
 			}
 			f.want("refusing grants", grants, true)
-			f.want("letting alarms through", alarms, true)
 			return f
 		},
 		mutations: []mutation{
 			{"not rotated", set(keyType, "Key", false, "EnableKeyRotation")},
 			{"everybody", func(t template) { keyStatement(t, 0)["Principal"] = map[string]any{"AWS": "*"} }},
 			{"grants", func(t template) { keyStatement(t, 1)["Effect"] = "Allow" }},
-			{"alarms cannot publish", func(t template) { keyStatement(t, 2)["Action"] = "kms:Decrypt" }},
 		},
 	},
 }

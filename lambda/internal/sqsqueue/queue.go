@@ -1,8 +1,8 @@
 // Package sqsqueue hands a notification to Amazon SQS within a fixed time. The
 // receiver is its only user.
 //
-// It decides how often and how long to try; it deliberately does not decide what a
-// failure means for the sender, and it never reads the queue.
+// It decides how often and how long to try. Its caller decides what a failure means for
+// the sender. It never reads the queue.
 package sqsqueue
 
 import (
@@ -51,10 +51,9 @@ type Queue struct {
 // retries that empties in an outage.
 // https://docs.aws.amazon.com/sdk-for-go/v2/developer-guide/configure-retries-timeouts.html
 func New(cfg aws.Config, url string) *Queue {
-	transport := http.DefaultTransport.(*http.Transport).Clone()
-	q := &Queue{url: url, http: &http.Client{Transport: transport, Timeout: tryTimeout}}
+	q := &Queue{url: url, http: sdkhttp.Own(tryTimeout)}
 	q.client = sqs.NewFromConfig(cfg, func(o *sqs.Options) {
-		o.HTTPClient = sdkhttp.Client(q.http)
+		o.HTTPClient = sdkhttp.Within(q.http)
 		o.Retryer = retryer(tries)
 	})
 	return q
@@ -65,8 +64,14 @@ func retryer(tries int) aws.Retryer {
 		o.MaxAttempts = tries
 		o.MaxBackoff = maxBackoff
 		o.RateLimiter = ratelimit.None
+		o.Retryables = append(o.Retryables, retry.RetryableErrorCode{Codes: keyThrottled})
 	})
 }
+
+// keyThrottled are the codes for the queue's KMS key having been asked too often, as SQS
+// names it in either of its protocols. The SDK does not count them among the throttles.
+// https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_SendMessage.html
+var keyThrottled = map[string]struct{}{"KMS.ThrottlingException": {}, "KmsThrottled": {}}
 
 // oneTry is the retryer while the queue is troubled.
 var oneTry = retryer(1)

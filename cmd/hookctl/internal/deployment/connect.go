@@ -7,29 +7,22 @@ import (
 	"net"
 	"net/url"
 	"os"
+	"strings"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/smithy-go"
 
 	"github.com/onepagecrm/nylas-webhooks/internal/awsconfig"
+	"github.com/onepagecrm/nylas-webhooks/internal/awserror"
 )
 
 // Connect reads the usual AWS settings (environment, profile, role) and makes sure
 // that there are a region and credentials, so that their absence is told once and
-// before anything is done. stage may be "" for what belongs to none. For [Local] the
-// settings must lead to the local engine. Its errors are sentences.
-func Connect(ctx context.Context, stage string) (aws.Config, error) {
-	if stage == Local {
-		if err := leadsToEngine(os.Environ()); err != nil {
-			return aws.Config{}, err
-		}
-	}
+// before anything is done. Its errors are sentences.
+func Connect(ctx context.Context) (aws.Config, error) {
 	cfg, err := awsconfig.Load(ctx)
 	if err != nil {
 		return aws.Config{}, err
-	}
-	if stage == Local {
-		cfg.HTTPClient = loopbackOnly{cfg.HTTPClient}
 	}
 	if cfg.Region == "" {
 		return aws.Config{}, errNoRegion
@@ -41,6 +34,38 @@ func Connect(ctx context.Context, stage string) (aws.Config, error) {
 		return aws.Config{}, fmt.Errorf("no AWS credentials that work. Set AWS_PROFILE or sign in (aws sso login); for the local engine: eval \"$(make -s env)\". The SDK says: %w", err)
 	}
 	return cfg, nil
+}
+
+// CheckLocal refuses stage local unless the AWS settings of the environment lead to this
+// machine: what is meant for the local engine must not reach the account of whoever runs
+// it. The other stages are anywhere.
+func CheckLocal(stage string) error {
+	if stage != Local {
+		return nil
+	}
+	const first = "First: make run, then eval \"$(make -s env)\""
+	if Endpoint() == "" {
+		return errors.New("stage local is on the local engine only, and AWS_ENDPOINT_URL is not set. " + first)
+	}
+	// https://docs.aws.amazon.com/sdkref/latest/guide/feature-ss-endpoints.html
+	if os.Getenv("AWS_IGNORE_CONFIGURED_ENDPOINT_URLS") != "" {
+		return errors.New("stage local is on the local engine only, and AWS_IGNORE_CONFIGURED_ENDPOINT_URLS takes its address away. Unset it. " + first)
+	}
+	for _, setting := range os.Environ() {
+		name, value, _ := strings.Cut(setting, "=")
+		if name != "AWS_ENDPOINT_URL" && !strings.HasPrefix(name, "AWS_ENDPOINT_URL_") {
+			continue
+		}
+		if address, err := url.Parse(value); err != nil || !loopback(address.Hostname()) {
+			return fmt.Errorf("stage local is on the local engine only, and %s does not lead to this machine. %s", name, first)
+		}
+	}
+	return nil
+}
+
+func loopback(host string) bool {
+	ip := net.ParseIP(host)
+	return host == "localhost" || ip != nil && ip.IsLoopback()
 }
 
 // Endpoint is the address that stands in for AWS (AWS_ENDPOINT_URL), "" for AWS.
@@ -60,11 +85,12 @@ func Explain(err error) error {
 	if err == nil {
 		return nil
 	}
+	if permission, lacked := LackedPermission(err); lacked {
+		return fmt.Errorf("these AWS credentials lack a permission%s. Use a profile that has it (AWS_PROFILE), or ask for it. AWS says: %w", brackets(permission), err)
+	}
 	var refused smithy.APIError
 	if errors.As(err, &refused) {
 		switch refused.ErrorCode() {
-		case "AccessDenied", "AccessDeniedException", "UnauthorizedOperation", "AuthorizationError", "KmsAccessDenied", "KMS.AccessDeniedException":
-			return fmt.Errorf("these AWS credentials lack a permission. Use a profile that has it (AWS_PROFILE), or ask for it. AWS says: %w", err)
 		case "QueueDoesNotExist", "AWS.SimpleQueueService.NonExistentQueue", "ResourceNotFoundException":
 			return fmt.Errorf("something that the stack names is gone: it was deleted by hand, or a deployment is under way. Run the command again; if it stays so, deploy the stage again. AWS says: %w", err)
 		case "ExpiredToken", "ExpiredTokenException", "RequestExpired":
@@ -73,6 +99,9 @@ func Explain(err error) error {
 			return fmt.Errorf("AWS does not know these credentials. Check AWS_PROFILE, AWS_ACCESS_KEY_ID and AWS_ENDPOINT_URL. AWS says: %w", err)
 		}
 		return err
+	}
+	if awserror.Untrusted(err) {
+		return fmt.Errorf("the server's certificate is not trusted here. Where a proxy opens TLS, name the file with the certificate of its authority in AWS_CA_BUNDLE (for the webhook itself in SSL_CERT_FILE); for the local engine: eval \"$(make -s env)\". %w", err)
 	}
 	var unreachable *net.OpError
 	var address *url.Error
@@ -83,4 +112,11 @@ func Explain(err error) error {
 		return fmt.Errorf("AWS cannot be reached. Check the network and AWS_REGION. %w", err)
 	}
 	return err
+}
+
+func brackets(text string) string {
+	if text == "" {
+		return ""
+	}
+	return " (" + text + ")"
 }

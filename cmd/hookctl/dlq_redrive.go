@@ -98,7 +98,7 @@ func runDLQRedrive(ctx context.Context, s streams, o redriveOptions) error {
 		if !errors.Is(err, deadletters.ErrNoMoveTask) {
 			return explainMove(ctx, s, err, int(moved))
 		}
-		s.stderrf("SQS cannot move them here (%v), so hookctl sends and deletes them itself.", err)
+		s.stderrf("SQS cannot move them here (%v), so this program sends and deletes them itself.", err)
 	}
 	told := newProgress(s)
 	result.Result, err = q.Redrive(ctx, deadletters.Order{Filter: filter, Max: o.max, Rate: o.rate}, func(r deadletters.Result) {

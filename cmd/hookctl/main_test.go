@@ -48,6 +48,9 @@ func TestExitCodesAndSentences(t *testing.T) {
 		{"demo against a real stage", nil, "demo --stage prod", exitUsage, []string{"--stage local only"}},
 		{"demo without the engine", func(t *testing.T, _ *standin.Stage) { t.Setenv("AWS_ENDPOINT_URL", "") },
 			"demo --stage local", exitUsage, []string{"AWS_ENDPOINT_URL is not set", "make run"}},
+		{"a webhook elsewhere", func(_ *testing.T, s *standin.Stage) {
+			s.Stacks["NylasWebhooks-local"]["WebhookUrl"] = "https://hooks.example.com/nylas"
+		}, "send --stage local message_created", exitFailed, []string{"not this machine"}},
 		{"no region", func(t *testing.T, _ *standin.Stage) { t.Setenv("AWS_REGION", ""); t.Setenv("AWS_DEFAULT_REGION", "") },
 			"demo --stage local", exitFailed, []string{"AWS_REGION"}},
 		{"no credentials", func(t *testing.T, _ *standin.Stage) {

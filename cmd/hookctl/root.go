@@ -137,7 +137,7 @@ func (t *target) find(ctx context.Context) (found, error) {
 	if err := deployment.CheckLocal(t.stage); err != nil {
 		return found{}, err
 	}
-	cfg, err := deployment.Connect(ctx)
+	cfg, err := deployment.Connect(ctx, t.stage)
 	if err != nil {
 		return found{}, err
 	}

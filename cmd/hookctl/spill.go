@@ -163,7 +163,7 @@ func runSpillReplay(ctx context.Context, s streams, t target, most, perSecond in
 		return deployment.Explain(err)
 	}
 	if settled.Waits {
-		s.stderrf("More is in the bucket, and the alarm SpillWaiting stays until nothing is: hookctl spill ls --stage %s", t.stage)
+		s.stderrf("More is waiting in the bucket. The alarm SpillWaiting stays until all of it is replayed: hookctl spill ls --stage %s", t.stage)
 	}
 	if result.Refused > 0 {
 		s.stderrf("%d could not be replayed and stay in the bucket. The first: %s", result.Refused, result.Why)

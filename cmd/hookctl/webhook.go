@@ -94,7 +94,7 @@ func (n nylasFlags) key(ctx context.Context) (string, error) {
 		}
 		return "", errors.New("no Nylas API key. Set NYLAS_API_KEY to one from the Nylas dashboard (API Keys), or name the Secrets Manager secret that holds it: --nylas-key-secret")
 	}
-	cfg, err := deployment.Connect(ctx)
+	cfg, err := deployment.Connect(ctx, "")
 	if err != nil {
 		return "", err
 	}

@@ -124,9 +124,9 @@ func Faults() []Fault {
 			heal:  func(s *System) { s.Function.SetSingleUse(false) },
 		},
 		{
-			// The gateway refuses what is over 10 a second with 429.
+			// The gateway lets ten in, then one a second, and refuses the others with 429.
 			Name: "gateway throttles", limits: true,
-			begin: func(s *System) { s.Gateway.SetThrottle(10, 10) },
+			begin: func(s *System) { s.Gateway.SetThrottle(1, 10) },
 			heal:  func(s *System) { s.Gateway.SetThrottle(s.stack.Rate, s.stack.Burst) },
 		},
 		{
@@ -155,7 +155,7 @@ const refreshInterval = 10*time.Second + 500*time.Millisecond
 // withFaults is a scenario in which all of the faults last from the first notification
 // until each notification has met them. Faults of one service take turns.
 func withFaults(faults ...Fault) Scenario {
-	sc := Scenario{Notifications: 28, Rate: 80, Kinds: matrixKinds}
+	sc := Scenario{Notifications: 21, Rate: 80, Kinds: matrixKinds}
 	var names []string
 	settle := time.Duration(0)
 	for _, f := range faults {

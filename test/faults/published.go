@@ -52,7 +52,7 @@ func (s *System) count() (counts map[string]int, requests int) {
 	return counts, len(s.ledger.Lines())
 }
 
-// newPublished sorts what was counted of a fault. Less than one in sixteen is the
+// newPublished sorts what was counted of a fault. Less than one in eight is the
 // machine's: a process that was quicker than its end, a call that was slower than its
 // time. The least that a fault does is to the one in seven that needs the bucket.
 func newPublished(f Fault, counts map[string]int, requests int) Published {
@@ -61,7 +61,7 @@ func newPublished(f Fault, counts map[string]int, requests int) Published {
 		switch {
 		case n*4 >= requests*3 && !f.limits:
 			published[name] = All
-		case n*16 >= requests:
+		case n*8 >= requests:
 			published[name] = Some
 		}
 	}
@@ -73,7 +73,7 @@ func (p Published) differs(counts map[string]int, requests int) []string {
 	var wrong []string
 	for name, n := range counts {
 		switch share := p[name]; {
-		case share == "" && n*16 >= requests, share == Some && n == 0, share == All && n*2 < requests:
+		case share == "" && n*8 >= requests, share == Some && n == 0, share == All && n*2 < requests:
 			wrong = append(wrong, fmt.Sprintf("%d of %d requests add to %s, not %q", n, requests, name, cmp.Or(share, "none")))
 		}
 	}

@@ -50,7 +50,7 @@ func TestDoctorHealthy(t *testing.T) {
 	d.says(t, "smoke test", "ok", "challenge is echoed", "")
 	d.says(t, "smoke test", "ok", "refused (401)", "")
 	d.says(t, "smoke test", "ok", "signed with the stored value was accepted", "")
-	d.says(t, "queue", "ok", "Waiting: about", "")
+	d.says(t, "queue", "ok", "Notifications that wait: about", "")
 	d.says(t, "dead letters", "ok", "none", "")
 	d.says(t, "alarms", "ok", "None of", "")
 	if d.Findings != 0 || strings.Contains(stdout+stderr, samples.Secret) {
@@ -80,7 +80,7 @@ func TestDoctorFindings(t *testing.T) {
 	})
 	stdout, _ := hookctl(t, 1, "doctor", "--stage", "local", "--json")
 	d := parse[diagnosis](t, stdout)
-	d.says(t, "dead letters", "finding", "Dead letters: about 2.", "hookctl dlq ls --stage local")
+	d.says(t, "dead letters", "finding", "There are about 2.", "hookctl dlq ls --stage local")
 	d.says(t, "secret", "finding", "not a webhook secret of Nylas", "hookctl secret set --stage local")
 	// The engine leaves alarms' descriptions out; a unit test has one.
 	d.says(t, "alarms", "finding", "SendFailed is in ALARM. See docs/runbook.md#sendfailed", "")

@@ -82,8 +82,11 @@ func entries(d deployment) ([]entry, error) {
 		}
 	}
 	for _, e := range all {
-		for name := range e.off {
-			e.off[name] += 1 - begins // by the end of that minute
+		for name, minute := range e.off {
+			if minute < begins {
+				return nil, fmt.Errorf("%s: %s goes off in minute %d, and what happens has to begin in minute %d", e.what, name, minute, begins)
+			}
+			e.off[name] = minute + 1 - begins // by the end of that minute
 		}
 	}
 	return all, nil

@@ -186,7 +186,7 @@ func scenarios() []scenario {
 			deadWaiting: together(during(0, 30, 0), during(30, 7_700, 1)),
 		}), []string{"DeadLetters", "DeadLettersExpiring"}},
 		{"a flood of requests", replaced(usual(), map[string]series{
-			gatewayCount: during(0, window, times(15_000, 1)...),
+			gatewayCount: together(during(0, 30, times(12, 1)...), during(30, window, times(15_000, 1)...)),
 		}), []string{"Flood"}},
 	}
 }

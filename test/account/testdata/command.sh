@@ -18,6 +18,7 @@ case $name in
   go) exit 0 ;; # hookctl send: 200
   curl)
     case $all in
+      *tls-max\ 1.1*) echo "curl: (35) TLS connect error: tlsv1 alert protocol version" >&2; exit 35 ;;
       *Content-Encoding*) printf 400 ;;
       *header*retry*) echo "429 60" ;;
       *data-binary*)

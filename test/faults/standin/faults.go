@@ -193,10 +193,12 @@ func Garble() Fault {
 	}}
 }
 
-// Before calls hook with the environment and never answers. Nothing is done.
+// Before calls hook with the environment and never answers: whoever the hook kills must
+// not see the connection end while it still runs. Nothing is done.
 func Before(name string, hook func(environment string)) Fault {
 	return Fault{name, func(_ service, _ http.ResponseWriter, c *Call) {
 		hook(c.Environment)
+		c.wait(time.Hour) // until the caller is gone
 		panic(http.ErrAbortHandler)
 	}}
 }
@@ -206,6 +208,7 @@ func After(name string, hook func(environment string)) Fault {
 	return Fault{name, func(to service, _ http.ResponseWriter, c *Call) {
 		recorded(to, c)
 		hook(c.Environment)
+		c.wait(time.Hour) // until the caller is gone
 		panic(http.ErrAbortHandler)
 	}}
 }

@@ -106,8 +106,8 @@ func TestFaultsOfSQS(t *testing.T) {
 		{Empty(), "", false},
 		{WrongSum(), "checksum", true},
 		{Garble(), "checksum", true},
-		{Before("before", hook), "EOF", false},
-		{After("after", hook), "EOF", true},
+		{Before("before", hook), "Client.Timeout", false},
+		{After("after", hook), "Client.Timeout", true},
 	} {
 		t.Run(test.fault.Name, func(t *testing.T) {
 			s, cfg := start(t)

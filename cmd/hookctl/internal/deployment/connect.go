@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"net/http"
 	"net/url"
 	"os"
 	"strings"
@@ -18,11 +19,20 @@ import (
 
 // Connect reads the usual AWS settings (environment, profile, role) and makes sure
 // that there are a region and credentials, so that their absence is told once and
-// before anything is done. Its errors are sentences.
-func Connect(ctx context.Context) (aws.Config, error) {
+// before anything is done. stage may be "" for what belongs to none; with [Local] the
+// settings have passed [CheckLocal], and no request leaves this machine. Its errors are
+// sentences.
+func Connect(ctx context.Context, stage string) (aws.Config, error) {
+	if stage == Local && os.Getenv("AWS_ACCESS_KEY_ID") == "" {
+		// A profile's may be fetched from an account, which is reaching it.
+		return aws.Config{}, errors.New("no AWS credentials: stage local takes them from AWS_ACCESS_KEY_ID, not from AWS_PROFILE. First: make run, then eval \"$(make -s env)\"")
+	}
 	cfg, err := awsconfig.Load(ctx)
 	if err != nil {
 		return aws.Config{}, err
+	}
+	if stage == Local {
+		cfg.HTTPClient = loopbackOnly{cfg.HTTPClient}
 	}
 	if cfg.Region == "" {
 		return aws.Config{}, errNoRegion
@@ -53,7 +63,7 @@ func CheckLocal(stage string) error {
 	}
 	for _, setting := range os.Environ() {
 		name, value, _ := strings.Cut(setting, "=")
-		if name != "AWS_ENDPOINT_URL" && !strings.HasPrefix(name, "AWS_ENDPOINT_URL_") {
+		if value == "" || name != "AWS_ENDPOINT_URL" && !strings.HasPrefix(name, "AWS_ENDPOINT_URL_") {
 			continue
 		}
 		if address, err := url.Parse(value); err != nil || !loopback(address.Hostname()) {
@@ -61,6 +71,17 @@ func CheckLocal(stage string) error {
 		}
 	}
 	return nil
+}
+
+// loopbackOnly sends requests to this machine alone: a profile can say that AWS_ENDPOINT_URL
+// is to be ignored (ignore_configured_endpoint_urls).
+type loopbackOnly struct{ aws.HTTPClient }
+
+func (l loopbackOnly) Do(request *http.Request) (*http.Response, error) {
+	if !loopback(request.URL.Hostname()) {
+		return nil, fmt.Errorf("stage local is on the local engine only, and the AWS settings lead to %s. Unset AWS_PROFILE. First: make run, then eval \"$(make -s env)\"", request.URL.Host)
+	}
+	return l.HTTPClient.Do(request)
 }
 
 func loopback(host string) bool {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/url"
 	"regexp"
 	"slices"
 	"strings"
@@ -97,6 +98,9 @@ func read(stack types.Stack, stage string) (Deployment, error) {
 			aws.ToString(stack.StackName), stack.StackStatus, strings.Join(absent, ", "), deployCommand(stage))
 	}
 	d.WebhookURL = onEndpoint(d.WebhookURL, Endpoint())
+	if address, err := url.Parse(d.WebhookURL); stage == Local && (err != nil || !loopback(address.Hostname())) {
+		return Deployment{}, fmt.Errorf("the webhook of stage local is at %s, which is not this machine. Deploy it again: make run", d.WebhookURL)
+	}
 	return d, nil
 }
 

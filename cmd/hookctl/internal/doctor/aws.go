@@ -66,9 +66,9 @@ func Queue(d deployment.Deployment, queues Queues, metrics Metrics) Check {
 			return nil, err
 		}
 		next := "Look at the consumer; each message that it takes and does not delete comes back. " + d.DashboardURL
-		report := ok("Waiting: about %d notifications. In work at the consumer: %d.", visible, hidden)
+		report := ok("Notifications that wait: about %d. In work at the consumer: %d.", visible, hidden)
 		if visible > deep {
-			report = bad(next, "Waiting: about %d notifications, more than one of Nylas's bursts. The consumer is too slow or stands still.", visible)
+			report = bad(next, "Notifications that wait: about %d, more than one of Nylas's bursts. The consumer is too slow or stands still.", visible)
 		}
 		now := time.Now()
 		stats, err := metrics.GetMetricStatistics(ctx, &cloudwatch.GetMetricStatisticsInput{
@@ -105,7 +105,7 @@ func DeadLetters(d deployment.Deployment, queues Queues) Check {
 			return nil, err
 		}
 		if visible+hidden > 0 {
-			return []Report{bad("hookctl dlq ls --stage "+d.Stage, "Dead letters: about %d. The consumer received each five times and never deleted it, or rejected it.", visible+hidden)}, nil
+			return []Report{bad("hookctl dlq ls --stage "+d.Stage, "There are about %d. The consumer received each five times and never deleted it, or rejected it.", visible+hidden)}, nil
 		}
 		return []Report{ok("There are none.")}, nil
 	}}

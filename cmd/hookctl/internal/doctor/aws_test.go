@@ -91,11 +91,11 @@ func TestChecksOfAWS(t *testing.T) {
 		aws   fakeAWS
 		want  []string // state and part of what is said
 	}{
-		{"busy queue", queueCheck(d), fakeAWS{visible: "12", hidden: "3", ages: []float64{900, 4}}, []string{"ok Waiting: about 12 notifications. In work at the consumer: 3.", "ok The oldest notification has waited 4s"}},
-		{"deep queue", queueCheck(d), fakeAWS{visible: "20001", ages: []float64{4}}, []string{"finding Waiting: about 20001", "ok The oldest"}},
-		{"old queue", queueCheck(d), fakeAWS{visible: "1", ages: []float64{4, 301}}, []string{"ok Waiting: about 1 ", "finding The oldest notification has waited 5m1s"}},
-		{"unused queue", queueCheck(d), fakeAWS{}, []string{"ok Waiting: about 0", "unchecked How long"}},
-		{"dead letters", func(f fakeAWS) Check { return DeadLetters(d, f) }, fakeAWS{visible: "1", hidden: "2"}, []string{"finding Dead letters: about 3."}},
+		{"busy queue", queueCheck(d), fakeAWS{visible: "12", hidden: "3", ages: []float64{900, 4}}, []string{"ok Notifications that wait: about 12. In work at the consumer: 3.", "ok The oldest notification has waited 4s"}},
+		{"deep queue", queueCheck(d), fakeAWS{visible: "20001", ages: []float64{4}}, []string{"finding Notifications that wait: about 20001", "ok The oldest"}},
+		{"old queue", queueCheck(d), fakeAWS{visible: "1", ages: []float64{4, 301}}, []string{"ok Notifications that wait: about 1.", "finding The oldest notification has waited 5m1s"}},
+		{"unused queue", queueCheck(d), fakeAWS{}, []string{"ok Notifications that wait: about 0.", "unchecked How long"}},
+		{"dead letters", func(f fakeAWS) Check { return DeadLetters(d, f) }, fakeAWS{visible: "1", hidden: "2"}, []string{"finding There are about 3."}},
 		{"no dead letters", func(f fakeAWS) Check { return DeadLetters(d, f) }, fakeAWS{visible: "0", hidden: "0"}, []string{"ok There are none"}},
 		{"spilled", spilledCheck, fakeAWS{spilled: 2}, []string{"finding Waiting in the bucket, because SQS did not take them: 2 notifications. The oldest is of 2026-01-05T10:00:00Z"}},
 		{"many spilled", spilledCheck, fakeAWS{spilled: 1000}, []string{"finding Waiting in the bucket, because SQS did not take them: 1000 or more"}},

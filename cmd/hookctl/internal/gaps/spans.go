@@ -19,7 +19,7 @@ func lostAtOnce(minutes []Minute) []Gap {
 			g.Count += m.Lost
 		}
 		g.keep(func(status string) bool { return status != "200" && !again(status) })
-		g.Says = fmt.Sprintf("answered so that Nylas does not try again: %d, by %s", g.Count, list(g.Answers))
+		g.Says = fmt.Sprintf("Nylas does not try again after these answers: %s", list(g.Answers))
 		all = append(all, g)
 	}
 	return all

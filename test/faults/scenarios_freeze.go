@@ -3,7 +3,6 @@ package faults
 import (
 	"fmt"
 	"sync/atomic"
-	"time"
 
 	"github.com/onepagecrm/nylas-webhooks/test/faults/function"
 	"github.com/onepagecrm/nylas-webhooks/test/faults/nylas"
@@ -15,13 +14,12 @@ import (
 // so that the first request after it needs Secrets Manager too. None may be refused or
 // spilled for that: the first request after a thaw has to notice and connect anew.
 func frozen(how string, sever func(*standin.Server)) Scenario {
-	const (
-		notifications = 6
-		apart         = 2500 * time.Millisecond // longer than a request with a dead connection takes; five of them are more than refreshInterval
-	)
+	const notifications = 6
 	var pauses atomic.Int32
 	return Scenario{
-		Name: "frozen between requests, connections " + how, Notifications: notifications, Rate: 1 / apart.Seconds(),
+		// One after the other, however long the one before takes: two at once would start a
+		// second environment.
+		Name: "frozen between requests, connections " + how, Notifications: notifications, Parallel: 1,
 		NoOutage: true,
 		Start: func(s *System) {
 			s.registered()

@@ -170,7 +170,7 @@ FUZZTIME := 20s
 fuzz: preflight ## fuzz what reads what strangers send: make fuzz FUZZTIME=10m
 	@for package in $$(go list ./lambda/... ./notification/...); do \
 		for target in $$(go test -list '^Fuzz' $$package | grep '^Fuzz' || true); do \
-			echo "fuzz: $$target"; go test -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) -fuzzminimizetime 10x $$package; \
+			echo "fuzz: $$target"; go test -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) -fuzzminimizetime 10x $$package || exit 1; \
 		done; \
 	done
 

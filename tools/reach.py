@@ -27,12 +27,15 @@ def environment(engine, outputs, stack):
         "AWS_DEFAULT_REGION": REGION,
         "AWS_ACCESS_KEY_ID": "test",  # the engine's root user; any secret fits it
         "AWS_SECRET_ACCESS_KEY": "test",
-        "NODE_EXTRA_CA_CERTS": str(engine.cert),  # adds to Node's roots; the next two replace a program's
-        "AWS_CA_BUNDLE": str(engine.bundle),
-        "SSL_CERT_FILE": str(engine.bundle),
         "NO_PROXY": direct,
         "no_proxy": direct,
     }
+    if engine.cert.exists():  # else the shell is left with what it trusts, for `make run` to download with
+        environment |= {
+            "NODE_EXTRA_CA_CERTS": str(engine.cert),  # adds to Node's roots; the next two replace a program's
+            "AWS_CA_BUNDLE": str(engine.bundle),
+            "SSL_CERT_FILE": str(engine.bundle),
+        }
     environment.pop("WEBHOOK_URL", None)  # another engine's
     if engine.record() and (webhook := webhook_url(engine, outputs, stack)):
         environment["WEBHOOK_URL"] = webhook

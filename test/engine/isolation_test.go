@@ -116,6 +116,9 @@ func TestNothingReachesTheUsersAccount(t *testing.T) {
 		}
 		// A shell that is to be pointed at it, and goes on whatever eval says.
 		text, _ = user.run(t, root, "bash", "-c", `eval "$(python3 tools/engine.py env --state "$1" 2>/dev/null)" && echo pointed; env`, "bash", state)
+		if c.name == "never started" && strings.Contains(text, state) {
+			t.Errorf("%s: the shell is left with certificates that are not there:\n%s", c.name, text)
+		}
 		if strings.Contains(text, "pointed") != c.answers || strings.Contains(text, "USERS") || strings.Contains(text, "AWS_PROFILE") {
 			t.Errorf("%s: eval says that it worked: %v, want %v; then\n%s", c.name, strings.Contains(text, "pointed"), c.answers, text)
 		}

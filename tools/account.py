@@ -109,7 +109,9 @@ def resources(session, name, region):
         for r in page["StackResourceSummaries"]:
             if r.get("PhysicalResourceId") and r["ResourceStatus"] != "DELETE_COMPLETE":
                 policy = declared.get(r["LogicalResourceId"], {}).get("DeletionPolicy", "Delete")
-                yield r["ResourceType"], r["PhysicalResourceId"], policy.startswith("Retain")
+                # A version is retained for the alias that points to it, and goes with its function.
+                keeps = policy.startswith("Retain") and r["ResourceType"] != "AWS::Lambda::Version"
+                yield r["ResourceType"], r["PhysicalResourceId"], keeps
 
 
 def deployable(session, name, region):

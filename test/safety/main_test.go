@@ -103,7 +103,7 @@ func copyFile(from, to string) error {
 	if err != nil {
 		return err
 	}
-	if err := os.WriteFile(to, text, about.Mode().Perm()); err != nil {
+	if err := os.WriteFile(to, text, about.Mode().Perm()); err != nil { //nolint:gosec // within the copy of the checkout
 		return err
 	}
 	return os.Chtimes(to, about.ModTime(), about.ModTime())
@@ -149,7 +149,7 @@ func watched(t *testing.T) (environment []string, connections *atomic.Int32) {
 
 func forward(client net.Conn, host string) {
 	defer client.Close() //nolint:errcheck // nobody is left to tell
-	server, err := net.Dial("tcp", host)
+	server, err := net.Dial("tcp", host) //nolint:gosec // the test's own engine
 	if err != nil {
 		return
 	}

@@ -148,7 +148,7 @@ func watched(t *testing.T) (environment []string, connections *atomic.Int32) {
 }
 
 func forward(client net.Conn, host string) {
-	defer client.Close() //nolint:errcheck // nobody is left to tell
+	defer client.Close()                 //nolint:errcheck // nobody is left to tell
 	server, err := net.Dial("tcp", host) //nolint:gosec // the test's own engine
 	if err != nil {
 		return

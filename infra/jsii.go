@@ -52,7 +52,7 @@ func closeJSII(end func()) error {
 	}
 	said := make(chan []byte)
 	go func() {
-		text, _ := io.ReadAll(read) // what was read until an error is printed
+		text, _ := io.ReadAll(read) // what was read until then is printed
 		said <- text
 	}()
 	os.Stderr = write

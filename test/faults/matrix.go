@@ -124,9 +124,9 @@ func Faults() []Fault {
 			heal:  func(s *System) { s.Function.SetSingleUse(false) },
 		},
 		{
-			// The gateway refuses what is over 10 a second with 429.
+			// The gateway lets ten in, then one a second, and refuses the others with 429.
 			Name: "gateway throttles", limits: true,
-			begin: func(s *System) { s.Gateway.SetThrottle(10, 10) },
+			begin: func(s *System) { s.Gateway.SetThrottle(1, 10) },
 			heal:  func(s *System) { s.Gateway.SetThrottle(s.stack.Rate, s.stack.Burst) },
 		},
 		{

@@ -180,12 +180,15 @@ func (s *System) deliverAll(ctx context.Context, sc Scenario, during <-chan stru
 	}
 }
 
-// result settles the accounts.
+// result settles the accounts. It ends the function, so that all that the processes have
+// written was read.
 func (s *System) result(ctx context.Context, sc Scenario) Result {
+	memory := s.Function.Memory()
+	s.Function.Close()
 	messages, objects := s.AWS.SQS.Messages(), s.AWS.S3.Objects()
 	r := Result{
 		Scenario: sc, Account: s.ledger.Balance(ledger.Copies(messages, objects)),
-		Function: s.Function.Stats(), Memory: s.Function.Memory(), Responses: s.Gateway.Responses(),
+		Function: s.Function.Stats(), Memory: memory, Responses: s.Gateway.Responses(),
 		Failing: len(s.Nylas.Failing()), Lines: s.ledger.Lines(), Met: make(map[string]int), Counts: s.counts, Counted: s.counted,
 	}
 	for service, f := range map[string]*standin.Faults{"SQS": &s.AWS.SQS.Faults, "S3": &s.AWS.S3.Faults, "Secrets Manager": &s.AWS.Secrets.Faults} {

@@ -44,6 +44,10 @@ func run(m *testing.M) (code int) {
 	}()
 	if err == nil {
 		checkout = filepath.Join(account.Dir, "checkout")
+		// What is missing would be installed through the link, with the copy's paths in it.
+		_, err = os.Stat(filepath.Join(account.Root, ".local/venv/lint/.installed"))
+	}
+	if err == nil {
 		err = copyCheckout(account.Root, checkout)
 	}
 	if err != nil {
@@ -86,8 +90,9 @@ func copyCheckout(from, to string) error {
 	})
 	for _, name := range installed {
 		link := filepath.Join(to, name)
-		if _, missing := os.Lstat(link); err == nil && errors.Is(missing, fs.ErrNotExist) {
-			err = errors.Join(os.MkdirAll(filepath.Dir(link), 0o750), os.Symlink(filepath.Join(from, name), link))
+		// The link of an earlier run may lead to what is gone.
+		if err == nil {
+			err = errors.Join(os.RemoveAll(link), os.MkdirAll(filepath.Dir(link), 0o750), os.Symlink(filepath.Join(from, name), link))
 		}
 	}
 	return err

@@ -102,6 +102,11 @@ deploy: stage synth $(LINT) ## deploy a stage: make deploy STAGE=prod
 	@$(at_stage) $(look) deploy cdk.out $(stack)
 	@$(at_stage) cdk deploy --app cdk.out $(stack)
 
+.PHONY: destroy
+destroy: named synth $(LINT) ## remove a stage and say what stays behind: make destroy STAGE=dev
+	@$(at_stage) .local/venv/lint/bin/python tools/remove.py cdk.out $(stack)
+	@$(at_stage) cdk destroy --app cdk.out --force $(stack)
+
 .PHONY: stage
 stage: named compiling
 	@[ "$(STAGE)" = account ] || go run ./infra -check "$(STAGE)"
@@ -121,8 +126,10 @@ test: ## all that CI checks, the targets from here to canaries
 lint: $(LINT) compiling ## gofmt, go vet, golangci-lint, actionlint, zizmor
 	@echo "golangci-lint (with gofmt and go vet; the first time it is compiled, 3 minutes on 2 cores)"
 	@$(GOTOOL) golangci-lint run
-	@echo "tools/account.py"
-	@cd tools && ../.local/venv/lint/bin/python -m unittest -q test_account
+	@echo "go vet, for macOS (without the CDK app, which would be compiled for that first)"
+	@GOOS=darwin GOARCH=arm64 go vet $$(go list ./... | grep -Ev '/infra(/webhooks|/account|/findings)?$$|/test/(stack|policy)(/|$$)')
+	@echo "tools/account.py, tools/remove.py"
+	@cd tools && ../.local/venv/lint/bin/python -m unittest -q test_account test_remove
 	@echo "actionlint"
 	@go tool -modfile=tools/actionlint.mod actionlint
 	@echo "zizmor"
@@ -156,8 +163,8 @@ nylas: $(NODE) $(SDKS) ## run Nylas's own SDKs against the tests' stand-in of it
 	@$(call gotestsum,pkgname) -count=1 ./test/nylas/...
 
 .PHONY: e2e
-e2e: linux $(NODE) $(ENGINE) $(EXTENDED) compiling ## test the deployed system, consumer and hookctl on engines of their own
-	@$(call gotestsum,testname) -p 1 -count=1 -timeout 20m ./test/e2e/... ./test/drill/... ./test/consumer/... ./test/hookctl/... ./test/transcripts/... ./test/engine/...
+e2e: linux $(NODE) $(ENGINE) $(EXTENDED) $(LINT) compiling ## test the deployed system, consumer and hookctl on engines of their own
+	@$(call gotestsum,testname) -p 1 -count=1 -timeout 20m ./test/e2e/... ./test/drill/... ./test/consumer/... ./test/hookctl/... ./test/transcripts/... ./test/engine/... ./test/safety/...
 
 .PHONY: canaries
 canaries: preflight ## after the tests: no mail, secret or signature is in what they left behind

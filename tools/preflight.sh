@@ -10,7 +10,7 @@ missing=0
 need() { printf 'make: %s\n' "$1" >&2; missing=1; }
 
 if [ "${1:-}" = engine ] && [ "$(uname -s)" != Linux ]; then
-  need "this is $(uname -s), and the local engine runs the function's Linux binary as a process. Use Linux, WSL2 or a virtual machine for it. What works here: make synth, diff, deploy, lint, unit, stack; to try the whole, make deploy STAGE=dev."
+  need "this is $(uname -s), and the local engine runs the function's Linux binary as a process. Use Linux, WSL2 or a virtual machine for it. What works here: make synth, diff, deploy, destroy, lint, unit, stack; to try the whole, make deploy STAGE=dev."
 fi
 
 if ! command -v go >/dev/null; then

@@ -33,24 +33,60 @@ class Region(unittest.TestCase):
             ({"AWS_REGION": "", "AWS_DEFAULT_REGION": "eu-west-1"}, "eu-west-1"),
             ({"AMAZON_REGION": "us-east-2", "AWS_DEFAULT_REGION": "eu-west-1"}, "us-east-2"),
         ):
-            self.assertEqual(account.region_of(environment), want, environment)
+            self.assertEqual(account.region_of(environment, {}), want, environment)
+
+    def test_profile(self):
+        profiles = {"default": {"region": "eu-west-1"}, "work": {"region": "eu-north-1"}, "bare": {}}
+        for environment, want in (
+            ({}, "eu-west-1"),
+            ({"AWS_PROFILE": "work"}, "eu-north-1"),
+            ({"AWS_DEFAULT_PROFILE": "work"}, "eu-north-1"),
+            ({"AWS_PROFILE": "work", "AWS_DEFAULT_PROFILE": "default"}, "eu-north-1"),
+            ({"AWS_PROFILE": "bare"}, "eu-west-1"),  # the CLI goes on to the default profile
+            ({"AWS_PROFILE": "work", "AWS_REGION": "us-east-2"}, "us-east-2"),
+        ):
+            self.assertEqual(account.region_of(environment, profiles), want, environment)
+
+
+class Local(unittest.TestCase):
+    def test_loopback(self):
+        for address, want in (("https://localhost:4566", True), ("https://127.0.0.1:1", True), ("https://[::1]:1", True), (None, False),
+                              ("", False), ("https://sqs.eu-west-1.amazonaws.com", False), ("https://localhost.example.com", False)):
+            self.assertEqual(account.loopback(address), want, address)
 
 
 class Stuck(unittest.TestCase):
     def look(self, **stack):
-        account.deployable(session(cloudformation={"describe_stacks": {"Stacks": [stack]}}), "NylasWebhooks-prod", "eu-west-1")
+        cloudformation = {
+            "describe_stacks": {"Stacks": [stack]},
+            "get_template": {"TemplateBody": {"Resources": {"Kept": {"DeletionPolicy": "RetainExceptOnCreate"}, "Gone": {}}}},
+            "get_paginator": mock.Mock(paginate=mock.Mock(return_value=[{"StackResourceSummaries": [
+                {"LogicalResourceId": id, "PhysicalResourceId": id.lower(), "ResourceType": "AWS::SQS::Queue", "ResourceStatus": status}
+                for id, status in (("Kept", "CREATE_COMPLETE"), ("Gone", "CREATE_COMPLETE"), ("Kept", "DELETE_COMPLETE"))
+            ]}])),
+        }
+        account.deployable(session(cloudformation=cloudformation), "NylasWebhooks-prod", "eu-west-1")
 
     def test_protected(self):
-        with self.assertRaises(account.Problem) as problem:
-            self.look(StackStatus="ROLLBACK_COMPLETE", EnableTerminationProtection=True)
-        said = str(problem.exception)
-        self.assertIn("update-termination-protection --no-enable-termination-protection", said)
-        self.assertLess(said.index("update-termination-protection"), said.index("delete-stack"))
+        for status in ("ROLLBACK_COMPLETE", "ROLLBACK_FAILED", "CREATE_FAILED", "DELETE_FAILED"):
+            with self.assertRaises(account.Problem) as problem:
+                self.look(StackStatus=status, EnableTerminationProtection=True)
+            said = str(problem.exception)
+            self.assertIn("update-termination-protection --no-enable-termination-protection", said)
+            self.assertLess(said.index("update-termination-protection"), said.index("delete-stack"))
+            self.assertTrue(said.endswith("retains it:\n  AWS::SQS::Queue kept"), said)
 
     def test_unprotected(self):
         with self.assertRaises(account.Problem) as problem:
             self.look(StackStatus="DELETE_FAILED")
         self.assertNotIn("termination", str(problem.exception))
+        self.look(StackStatus="ROLLBACK_COMPLETE")  # the CDK CLI deletes it
+
+    def test_update_rollback_failed(self):
+        with self.assertRaises(account.Problem) as problem:
+            self.look(StackStatus="UPDATE_ROLLBACK_FAILED", EnableTerminationProtection=True)
+        self.assertIn("continue-update-rollback", str(problem.exception))
+        self.assertNotIn("delete-stack", str(problem.exception))
 
     def test_healthy(self):
         for status in ("CREATE_COMPLETE", "UPDATE_ROLLBACK_COMPLETE", "REVIEW_IN_PROGRESS"):

@@ -125,7 +125,7 @@ func TestNothingReachesTheUsersAccount(t *testing.T) {
 		if c.answers {
 			continue
 		}
-		for _, target := range []string{"deploy", "diff"} {
+		for _, target := range []string{"deploy", "destroy", "diff"} {
 			text, ok := user.run(t, root, "make", target, "STAGE=local", "on_engine=python3 tools/engine.py exec --state "+state+" --")
 			if ok || !strings.Contains(text, "the engine") {
 				t.Errorf("%s: make %s STAGE=local succeeds or does not say why not: %s", c.name, target, text)

@@ -60,18 +60,12 @@ func New(cfg aws.Config, url string) *Queue {
 }
 
 func retryer(tries int) aws.Retryer {
-	return retry.NewStandard(func(o *retry.StandardOptions) {
+	return retry.AddWithErrorCodes(retry.NewStandard(func(o *retry.StandardOptions) {
 		o.MaxAttempts = tries
 		o.MaxBackoff = maxBackoff
 		o.RateLimiter = ratelimit.None
-		o.Retryables = append(o.Retryables, retry.RetryableErrorCode{Codes: keyThrottled})
-	})
+	}), sqsanswer.KeyThrottled...)
 }
-
-// keyThrottled are the codes for the queue's KMS key having been asked too often, as SQS
-// names it in either of its protocols. The SDK does not count them among the throttles.
-// https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_SendMessage.html
-var keyThrottled = map[string]struct{}{"KMS.ThrottlingException": {}, "KmsThrottled": {}}
 
 // oneTry is the retryer while the queue is troubled.
 var oneTry = retryer(1)

@@ -1,0 +1,102 @@
+package awsconfig
+
+import (
+	"encoding/json"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"path/filepath"
+	"strings"
+	"testing"
+	"testing/synctest"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/sqs"
+)
+
+// alone makes the settings those of the test, not of the machine.
+func alone(t *testing.T, endpoint string) {
+	nowhere := filepath.Join(t.TempDir(), "none")
+	for name, value := range map[string]string{
+		"AWS_CONFIG_FILE": nowhere, "AWS_SHARED_CREDENTIALS_FILE": nowhere, "AWS_PROFILE": "", "AWS_CA_BUNDLE": "",
+		"AWS_ACCESS_KEY_ID": "id", "AWS_SECRET_ACCESS_KEY": "key", "AWS_REGION": "eu-west-1", "AWS_ENDPOINT_URL": endpoint,
+		"AWS_MAX_ATTEMPTS": "", "AWS_RETRY_MODE": "",
+	} {
+		t.Setenv(name, value)
+	}
+}
+
+// A replay of many notifications asks the queue's key often; the SDK does not know that
+// SQS's words for "too often" are a throttle.
+func TestThrottledKeyIsTriedAgain(t *testing.T) {
+	for name, test := range map[string]struct {
+		environment map[string]string
+		fails       int
+		ok          bool
+		calls       int
+	}{
+		"by default":         {nil, 2, true, 3},
+		"for ever":           {nil, 9, false, 3},
+		"adaptive":           {map[string]string{"AWS_RETRY_MODE": "adaptive"}, 2, true, 3},
+		"as the user set it": {map[string]string{"AWS_MAX_ATTEMPTS": "1"}, 9, false, 1},
+	} {
+		t.Run(name, func(t *testing.T) {
+			alone(t, "http://127.0.0.1:1")
+			for key, value := range test.environment {
+				t.Setenv(key, value)
+			}
+			cfg, err := Load(t.Context())
+			if err != nil {
+				t.Fatal(err)
+			}
+			calls := 0
+			cfg.HTTPClient = doer(func(*http.Request) (*http.Response, error) {
+				calls++
+				if calls <= test.fails {
+					return answer(http.StatusBadRequest, `{"__type":"com.amazonaws.sqs#KmsThrottled"}`), nil
+				}
+				return answer(http.StatusOK, `{"MessageId":"m-1"}`), nil
+			})
+			synctest.Test(t, func(t *testing.T) { // the waits between the tries take no time
+				_, err := sqs.NewFromConfig(cfg).SendMessage(t.Context(), &sqs.SendMessageInput{QueueUrl: aws.String("http://127.0.0.1:1/1/q"), MessageBody: aws.String("text")})
+				if (err == nil) != test.ok || calls != test.calls {
+					t.Errorf("SendMessage = %v after %d requests, want success: %v after %d", err, calls, test.ok, test.calls)
+				}
+			})
+		})
+	}
+}
+
+type doer func(*http.Request) (*http.Response, error)
+
+func (d doer) Do(r *http.Request) (*http.Response, error) { return d(r) }
+
+func answer(status int, body string) *http.Response {
+	return &http.Response{StatusCode: status, Header: http.Header{"Content-Type": {"application/x-amz-json-1.0"}}, Body: io.NopCloser(strings.NewReader(body))}
+}
+
+// Whatever the settings, no client follows a redirect.
+func TestNoRedirects(t *testing.T) {
+	for _, status := range []int{301, 302, 303, 307, 308} {
+		var paths []string
+		server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			paths = append(paths, r.URL.Path)
+			if r.URL.Path != "/sorry" {
+				http.Redirect(w, r, "/sorry", status)
+				return
+			}
+			w.Header().Set("Content-Type", "application/x-amz-json-1.0")
+			_ = json.NewEncoder(w).Encode(map[string]string{"MessageId": "m-1"})
+		}))
+		alone(t, server.URL)
+		cfg, err := Load(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, err = sqs.NewFromConfig(cfg).SendMessage(t.Context(), &sqs.SendMessageInput{QueueUrl: aws.String(server.URL + "/1/q"), MessageBody: aws.String("text")})
+		if err == nil {
+			t.Errorf("%d: taken for kept after requests for %v", status, paths)
+		}
+		server.Close()
+	}
+}

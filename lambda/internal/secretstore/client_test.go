@@ -31,6 +31,9 @@ func TestNew(t *testing.T) {
 		s.client.(fresh).http.Transport = roundTripper(func(r *http.Request) (*http.Response, error) {
 			*tries++
 			var in struct{ SecretId, VersionStage string }
+			if r.Body == nil { // a redirect that was followed
+				return play("", r)
+			}
 			if err := json.NewDecoder(r.Body).Decode(&in); err != nil || in.SecretId != arn {
 				t.Errorf("asked for %q, %v", in.SecretId, err)
 			}
@@ -51,13 +54,18 @@ func TestNew(t *testing.T) {
 		}
 	})
 	t.Run("redirected", func(t *testing.T) {
-		s, tries := newStore(func(_ string, r *http.Request) (*http.Response, error) {
-			moved := answer(307, "")
-			moved.Header.Set("Location", "https://example.com/")
-			return moved, nil
-		})
-		if keys, err := s.Keys(ctx); len(keys) != 0 || err == nil || errors.Is(err, ErrNotStored) || *tries != 1 {
-			t.Errorf("Keys = %q, %v after %d requests", keys, err, *tries)
+		for _, status := range []int{301, 302, 303, 307, 308} {
+			s, tries := newStore(func(label string, r *http.Request) (*http.Response, error) {
+				if r.URL.Host == "example.com" {
+					return answer(200, `{"SecretString":"a stranger's secret","VersionId":"v"}`), nil
+				}
+				moved := answer(status, "")
+				moved.Header.Set("Location", "https://example.com/")
+				return moved, nil
+			})
+			if keys, err := s.Keys(ctx); len(keys) != 0 || err == nil || errors.Is(err, ErrNotStored) || *tries != 1 {
+				t.Errorf("%d: Keys = %q, %v after %d requests", status, keys, err, *tries)
+			}
 		}
 	})
 	t.Run("hanging", func(t *testing.T) {

@@ -150,18 +150,6 @@ func TestNilOnlyWhenS3Confirms(t *testing.T) {
 				return nil, nil
 			}
 		}, true, 2},
-		{"redirected to a page with an ETag", func(*fakeS3) func(int, *http.Request) (*http.Response, error) {
-			return func(_ int, r *http.Request) (*http.Response, error) {
-				if r.Method == http.MethodGet {
-					page := answer(200, "")
-					page.Header.Set("ETag", `"abc"`)
-					return page, nil
-				}
-				moved := answer(302, "")
-				moved.Header.Set("Location", "https://example.com/sorry")
-				return moved, nil
-			}
-		}, false, 1},
 		{"no answer", func(*fakeS3) func(int, *http.Request) (*http.Response, error) {
 			return func(_ int, r *http.Request) (*http.Response, error) {
 				<-r.Context().Done()
@@ -186,6 +174,29 @@ func TestNilOnlyWhenS3Confirms(t *testing.T) {
 				}
 			})
 		})
+	}
+}
+
+// Any page with an ETag would tell that S3 has the object.
+func TestRedirectIsNoAnswer(t *testing.T) {
+	for _, status := range []int{301, 302, 303, 307, 308} {
+		b, f := newBucket()
+		f.play = func(_ int, r *http.Request) (*http.Response, error) {
+			if r.URL.Host == "example.com" {
+				page := answer(200, "")
+				page.Header.Set("ETag", `"abc"`)
+				return page, nil
+			}
+			moved := answer(status, "")
+			moved.Header.Set("Location", "https://example.com/sorry")
+			return moved, nil
+		}
+		if err := b.Spill(t.Context(), wire, receivedAt, requestID); err == nil || f.tries != 1 {
+			t.Errorf("%d: Spill = %v after %d requests", status, err, f.tries)
+		}
+		if _, err := b.Overflow(t.Context(), wire, requestID); err == nil || f.tries != 2 {
+			t.Errorf("%d: Overflow = %v after %d requests", status, err, f.tries)
+		}
 	}
 }
 

@@ -144,12 +144,6 @@ func TestSendSucceedsOnlyWhenSQSConfirms(t *testing.T) {
 			return accept(try, b, r)
 		}, 2, true},
 		{"the key is disabled", func(int, []byte, *http.Request) (*http.Response, error) { return fail(400, "KmsDisabled"), nil }, 1, false},
-		{"redirected", func(_ int, _ []byte, r *http.Request) (*http.Response, error) {
-			if r.Method == http.MethodGet {
-				return answer(200, nil, `{"MessageId":"m-1"}`), nil
-			}
-			return answer(302, http.Header{"Location": {"https://example.com/"}}, ""), nil
-		}, 1, false},
 		{"503 twice", func(int, []byte, *http.Request) (*http.Response, error) { return fail(503, "ServiceUnavailable"), nil }, 2, false},
 		{"denied", func(int, []byte, *http.Request) (*http.Response, error) { return fail(403, "AccessDenied"), nil }, 1, false},
 		{"queue is gone", func(int, []byte, *http.Request) (*http.Response, error) { return fail(400, "QueueDoesNotExist"), nil }, 1, false},
@@ -175,6 +169,21 @@ func TestSendSucceedsOnlyWhenSQSConfirms(t *testing.T) {
 				}
 			})
 		})
+	}
+}
+
+// Whoever SQS's answer names instead is not asked, whatever they would say.
+func TestRedirectIsNoAnswer(t *testing.T) {
+	for _, status := range []int{301, 302, 303, 307, 308} {
+		q, tries := newQueue(func(_ int, _ []byte, r *http.Request) (*http.Response, error) {
+			if r.URL.Host == "example.com" {
+				return answer(200, nil, `{"MessageId":"m-1"}`), nil
+			}
+			return answer(status, http.Header{"Location": {"https://example.com/"}}, ""), nil
+		})
+		if err := q.Send(t.Context(), wire); err == nil || errors.Is(err, ErrRefused) || *tries != 1 {
+			t.Errorf("%d: Send = %v after %d requests", status, err, *tries)
+		}
 	}
 }
 

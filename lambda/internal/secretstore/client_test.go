@@ -70,14 +70,66 @@ func TestNew(t *testing.T) {
 	})
 	t.Run("hanging", func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
+			var second time.Duration
+			start := time.Now()
 			s, tries := newStore(func(_ string, r *http.Request) (*http.Response, error) {
+				second = time.Since(start)
+				<-r.Context().Done()
+				return nil, r.Context().Err()
+			})
+			_, err := s.Keys(t.Context())
+			if took := time.Since(start); err == nil || *tries != 2 || took < 1400*time.Millisecond || took > 1500*time.Millisecond {
+				t.Errorf("Keys = %v after %v and %d tries, want two of 0.7 s within 1.5 s", err, took, *tries)
+			}
+			if second < 700*time.Millisecond || second > 800*time.Millisecond {
+				t.Errorf("the second try began after %v, want 0.7 s and at most 0.1 s more", second)
+			}
+		})
+	})
+	t.Run("the previous version hangs", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			s, tries := newStore(func(label string, r *http.Request) (*http.Response, error) {
+				if label == "AWSCURRENT" {
+					time.Sleep(600 * time.Millisecond)
+					return answer(200, fmt.Sprintf(`{"SecretString":"the-current-one","VersionId":"v","CreatedDate":%d}`, time.Now().Unix())), nil
+				}
 				<-r.Context().Done()
 				return nil, r.Context().Err()
 			})
 			start := time.Now()
-			_, err := s.Keys(t.Context())
-			if took := time.Since(start); err == nil || *tries != 2 || took < 1400*time.Millisecond || took > 1500*time.Millisecond {
-				t.Errorf("Keys = %v after %v and %d tries, want two of 0.7 s within 1.5 s", err, took, *tries)
+			keys, err := s.Keys(t.Context())
+			if took := time.Since(start); !slices.Equal(keys, []string{"the-current-one"}) || err == nil || *tries != 3 || took != 1500*time.Millisecond {
+				t.Errorf("Keys = %q, %v after %v and %d requests, want the current one after 1.5 s and three", keys, err, took, *tries)
+			}
+		})
+	})
+	t.Run("throttled", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			for range 20 { // what the SDK waits is drawn by lot
+				s, tries := newStore(func(string, *http.Request) (*http.Response, error) {
+					return answer(400, `{"__type":"ThrottlingException"}`), nil
+				})
+				start := time.Now()
+				if _, err := s.Keys(t.Context()); err == nil || *tries != 2 || time.Since(start) > 100*time.Millisecond {
+					t.Errorf("Keys = %v after %v and %d tries, want two with at most 0.1 s between", err, time.Since(start), *tries)
+				}
+			}
+		})
+	})
+	t.Run("a long outage", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			s, tries := newStore(func(string, *http.Request) (*http.Response, error) {
+				return answer(503, `{"__type":"ServiceUnavailable"}`), nil
+			})
+			for range 200 {
+				*tries = 0
+				time.Sleep(time.Minute)
+				if _, err := s.Keys(t.Context()); err == nil {
+					t.Fatal("no error")
+				}
+			}
+			if *tries != 2 {
+				t.Errorf("%d tries after 200 failures, want 2", *tries)
 			}
 		})
 	})

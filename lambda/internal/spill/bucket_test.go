@@ -81,6 +81,9 @@ const (
 	spillKey  = "bucket.s3.eu-west-1.amazonaws.com/spill/2026/11/25/00/" + inKey + ".json.gz"
 )
 
+// equivalent mutant: Spill: return err -> return nil
+// A message of strings is always JSON, and nothing is written but memory.
+
 func TestSpillKeepsTheWholeMessage(t *testing.T) {
 	b, f := newBucket()
 	if err := b.Spill(t.Context(), wire, receivedAt, requestID); err != nil {
@@ -151,7 +154,11 @@ func TestNilOnlyWhenS3Confirms(t *testing.T) {
 			}
 		}, true, 2},
 		{"no answer", func(*fakeS3) func(int, *http.Request) (*http.Response, error) {
-			return func(_ int, r *http.Request) (*http.Response, error) {
+			start := time.Now()
+			return func(try int, r *http.Request) (*http.Response, error) {
+				if began := time.Since(start); try == 2 && (began < 950*time.Millisecond || began > time.Second) {
+					t.Errorf("the second try began after %v, want 0.95 s and at most 50 ms more", began)
+				}
 				<-r.Context().Done()
 				return nil, r.Context().Err()
 			}
@@ -200,6 +207,40 @@ func TestRedirectIsNoAnswer(t *testing.T) {
 	}
 }
 
+// The budget holds for all that a put may wait for.
+func TestBudget(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		slow := aws.CredentialsProviderFunc(func(ctx context.Context) (aws.Credentials, error) {
+			<-ctx.Done()
+			return aws.Credentials{}, ctx.Err()
+		})
+		b := New(aws.Config{Region: "eu-west-1", Credentials: slow}, "bucket")
+		start := time.Now()
+		if err := b.Spill(t.Context(), wire, receivedAt, requestID); err == nil || time.Since(start) != 2*time.Second {
+			t.Errorf("Spill = %v after %v, want an error after 2 s", err, time.Since(start))
+		}
+	})
+}
+
+// Between the tries there is a wait, drawn by lot, of up to 50 ms.
+func TestBackoff(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var longest time.Duration
+		for range 40 {
+			b, f := newBucket()
+			f.play = func(int, *http.Request) (*http.Response, error) { return answer(503, "SlowDown"), nil }
+			start := time.Now()
+			if err := b.Spill(t.Context(), wire, receivedAt, requestID); err == nil {
+				t.Fatal("no error")
+			}
+			longest = max(longest, time.Since(start))
+		}
+		if longest < 25*time.Millisecond || longest > 50*time.Millisecond {
+			t.Errorf("the longest wait is %v, want up to 50 ms", longest)
+		}
+	})
+}
+
 // The handler's deadline comes before the budget of one object.
 func TestCallersDeadline(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -245,6 +286,9 @@ func TestDeadConnectionIsDropped(t *testing.T) {
 	var connections []string
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		connections = append(connections, r.RemoteAddr)
+		if !strings.HasPrefix(r.URL.Path, "/bucket/spill/") {
+			t.Errorf("%s is put at an engine, want the bucket in the path", r.URL.Path)
+		}
 		_, _ = io.Copy(io.Discard, r.Body)
 		w.WriteHeader(http.StatusForbidden)
 		_, _ = io.WriteString(w, "<Error><Code>AccessDenied</Code></Error>")

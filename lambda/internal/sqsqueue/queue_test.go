@@ -191,15 +191,23 @@ func TestRedirectIsNoAnswer(t *testing.T) {
 func TestTime(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		play := hang
-		q, tries := newQueue(func(try int, b []byte, r *http.Request) (*http.Response, error) { return play(try, b, r) })
+		var start time.Time
+		var last time.Duration // when the last try began
+		q, tries := newQueue(func(try int, b []byte, r *http.Request) (*http.Response, error) {
+			last = time.Since(start)
+			return play(try, b, r)
+		})
 		send := func() (time.Duration, int, error) {
-			start := time.Now()
+			start = time.Now()
 			*tries = 0
 			err := q.Send(t.Context(), wire)
 			return time.Since(start), *tries, err
 		}
 		if took, n, err := send(); err == nil || n != 2 || took < 2800*time.Millisecond || took > 3*time.Second {
 			t.Errorf("hanging: %v after %v and %d tries, want an error after 2 tries of 1.4 s within 3 s", err, took, n)
+		}
+		if last < 1400*time.Millisecond || last > 1500*time.Millisecond {
+			t.Errorf("the second try began after %v, want 1.4 s and at most 0.1 s more", last)
 		}
 		if took, n, err := send(); err == nil || n != 1 || took != 800*time.Millisecond {
 			t.Errorf("still hanging: %v after %v and %d tries, want an error after one of 0.8 s", err, took, n)
@@ -215,6 +223,42 @@ func TestTime(t *testing.T) {
 		play = hang
 		if _, n, err := send(); err == nil || n != 2 {
 			t.Errorf("after a success: %v after %d tries, want two tries again", err, n)
+		}
+	})
+}
+
+// The budget holds for all that a send may wait for, and while SQS is troubled as well.
+func TestBudget(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		slow := aws.CredentialsProviderFunc(func(ctx context.Context) (aws.Credentials, error) {
+			<-ctx.Done()
+			return aws.Credentials{}, ctx.Err()
+		})
+		q := New(aws.Config{Region: "eu-west-1", Credentials: slow}, "https://sqs.eu-west-1.amazonaws.com/123456789012/q")
+		for _, want := range []time.Duration{3 * time.Second, 800 * time.Millisecond} {
+			start := time.Now()
+			if err := q.Send(t.Context(), wire); err == nil || time.Since(start) != want {
+				t.Errorf("Send = %v after %v, want an error after %v", err, time.Since(start), want)
+			}
+		}
+	})
+}
+
+// Between the tries there is a wait, drawn by lot, of up to 100 ms.
+func TestBackoff(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		q, _ := newQueue(func(int, []byte, *http.Request) (*http.Response, error) { return fail(400, "RequestThrottled"), nil })
+		var longest time.Duration
+		for range 40 {
+			q.troubled.Store(false)
+			start := time.Now()
+			if err := q.Send(t.Context(), wire); err == nil {
+				t.Fatal("no error")
+			}
+			longest = max(longest, time.Since(start))
+		}
+		if longest < 50*time.Millisecond || longest > 100*time.Millisecond {
+			t.Errorf("the longest wait is %v, want up to 100 ms", longest)
 		}
 	})
 }
@@ -251,6 +295,14 @@ func TestWarmThatFails(t *testing.T) {
 			t.Errorf("then Send = %v after %v and %d tries, want an error after one of 0.8 s", err, time.Since(start), *tries)
 		}
 	})
+}
+
+// An address that is none is no connection either.
+func TestWarmWithoutAnAddress(t *testing.T) {
+	q := New(aws.Config{Region: "eu-west-1", Credentials: credentials}, "://")
+	if err := q.Warm(t.Context()); err == nil || !q.troubled.Load() {
+		t.Errorf("Warm = %v, troubled: %v", err, q.troubled.Load())
+	}
 }
 
 // What [notification.Wire.RequestSize] reckons with is what the SDK writes.

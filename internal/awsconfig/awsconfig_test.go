@@ -5,11 +5,13 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"path/filepath"
+	"reflect"
 	"strings"
 	"testing"
 	"testing/synctest"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/aws/retry"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
 )
@@ -48,6 +50,11 @@ func TestThrottledKeyIsTriedAgain(t *testing.T) {
 			cfg, err := Load(t.Context())
 			if err != nil {
 				t.Fatal(err)
+			}
+			// How the SDK's retryer calls what it is made of.
+			kind := reflect.ValueOf(cfg.Retryer()).Elem().FieldByName("RetryerV2").Elem().Type()
+			if adaptive := kind == reflect.TypeFor[*retry.AdaptiveMode](); adaptive != (name == "adaptive") {
+				t.Errorf("the retryer is a %v", kind)
 			}
 			calls := 0
 			cfg.HTTPClient = doer(func(*http.Request) (*http.Response, error) {

@@ -1,13 +1,24 @@
 package awserror
 
 import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"net/http/httptest"
+	"net/url"
+	"os"
 	"strings"
+	"syscall"
 	"testing"
+
+	"github.com/aws/smithy-go"
+
+	"github.com/onepagecrm/nylas-webhooks/internal/sdkhttp"
 )
 
 // reworded is an error that does not repeat the text of what it wraps as it is.
@@ -74,3 +85,49 @@ func TestURLErrors(t *testing.T) {
 		}
 	}
 }
+
+// One call's text within another's is replaced with it, not by itself.
+func TestCallWithinACall(t *testing.T) {
+	inner := &smithy.OperationError{ServiceID: "SQS", OperationName: "A", Err: errors.New(canary)}
+	outer := &smithy.OperationError{ServiceID: "SQS", OperationName: "B", Err: fmt.Errorf("%w and %s", inner, canary)}
+	const want = "SQS A: it failed (*errors.errorString)\nSQS B: it failed (*errors.errorString)"
+	if got := Text(errors.Join(inner, outer)); got != want {
+		t.Errorf("%s\nwant\n%s", got, want)
+	}
+}
+
+// What happened where AWS has not said it, each by an error of its own kind.
+func TestWhat(t *testing.T) {
+	for _, test := range []struct {
+		err  error
+		want string
+	}{
+		{&net.OpError{Op: "read", Err: os.ErrDeadlineExceeded}, "no answer in time"},
+		{fmt.Errorf("try: %w", context.DeadlineExceeded), "no answer in time"},
+		{&url.Error{Op: "Get", Err: fmt.Errorf("try: %w", context.DeadlineExceeded)}, "no answer in time"},
+		{context.Canceled, "it was cancelled"},
+		{x509.UnknownAuthorityError{}, "the server's certificate is not trusted (a proxy between? see AWS_CA_BUNDLE)"},
+		{x509.HostnameError{Certificate: &x509.Certificate{}, Host: "h"}, "the server's certificate is not trusted (a proxy between? see AWS_CA_BUNDLE)"},
+		{&tls.CertificateVerificationError{Err: errors.New("expired")}, "the server's certificate is not trusted (a proxy between? see AWS_CA_BUNDLE)"},
+		{&net.DNSError{Name: canary, Err: "no such host"}, "the endpoint's name does not resolve"},
+		{syscall.ECONNRESET, "connection reset by peer"},
+		{io.ErrUnexpectedEOF, "the connection was closed before the answer was whole"},
+		{sdkhttp.ErrRedirected, sdkhttp.ErrRedirected.Error()},
+		{fmt.Errorf("%s: %w", canary, errors.New(canary)), "it failed (*errors.errorString)"},
+	} {
+		if got := what(test.err); got != test.want {
+			t.Errorf("%T: %s, want %s", test.err, got, test.want)
+		}
+	}
+}
+
+func TestLongestText(t *testing.T) {
+	for length, want := range map[int]int{2000: 2000, 2001: 2000 + len("…")} {
+		if got := Text(errors.New(strings.Repeat("a", length))); len(got) != want {
+			t.Errorf("%d bytes become %d, want %d", length, len(got), want)
+		}
+	}
+}
+
+// equivalent mutant: describeOperation: 0 -> 1
+// No answer has the HTTP status 1.

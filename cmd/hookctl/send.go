@@ -15,6 +15,7 @@ import (
 	"github.com/onepagecrm/nylas-webhooks/cmd/hookctl/internal/deployment"
 	"github.com/onepagecrm/nylas-webhooks/cmd/hookctl/internal/secret"
 	"github.com/onepagecrm/nylas-webhooks/cmd/hookctl/internal/sender"
+	"github.com/onepagecrm/nylas-webhooks/internal/awserror"
 	"github.com/onepagecrm/nylas-webhooks/notification"
 	"github.com/onepagecrm/nylas-webhooks/notification/samples"
 )
@@ -248,7 +249,7 @@ func (o sendOptions) deliver(ctx context.Context, s streams, f found, next func(
 		answer := strconv.Itoa(a.Status)
 		switch {
 		case err != nil:
-			last, answer, line.Problem = err, "none", err.Error()
+			last, answer, line.Problem = err, "none", awserror.Text(err)
 		case a.Status == http.StatusOK && len(a.Body) > 0:
 			// The receiver accepts without a word. A proxy's page is no yes, nor is what an
 			// engine says that has lost the function's code.

@@ -23,8 +23,9 @@ const (
 	// integrationTimeout in seconds lies between Nylas's 10 s and Lambda's 8 s, so that
 	// Nylas hears our 503 instead of hanging up.
 	integrationTimeout = 9
-	// retryAfter in seconds is honoured by Nylas on 429 only. At the 2,500 requests/s of
-	// the stages the largest burst that Nylas names (20,000) has passed in 8 s.
+	// retryAfter in seconds is honoured by Nylas on 429 only. At the throttle's 2,500
+	// requests/s (docs/adr/0011) the largest burst that Nylas names, 20,000, has passed
+	// in 8 of them.
 	retryAfter = 60
 	// tlsPolicy is the strictest that every current client can speak: TLS 1.3, and 1.2 with
 	// forward secrecy, and key exchange that holds against quantum computers where the

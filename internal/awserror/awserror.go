@@ -14,7 +14,9 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"net/url"
 	"regexp"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -35,42 +37,72 @@ const maxText = 2000
 // identities and resources:
 //
 //	send to queue: SQS SendMessage: 400 KMS.DisabledException, request 5f8a…: arn:aws:kms:…:key/… is disabled.
+//
+// Of a request without the SDK ([url.Error]) stand method and host, without path and query.
 func Text(err error) string {
-	text := err.Error()
-	for _, operation := range operations(err) {
-		text = strings.Replace(text, operation.Error(), describe(operation), 1)
+	text, calls := err.Error(), failedCalls(err)
+	var shown, pairs []string
+	for _, c := range calls {
+		shown = append(shown, c.shown)
 	}
-	return cut(text)
+	// One text may be a part of another: the longer one goes first.
+	slices.SortStableFunc(calls, func(a, b failedCall) int { return len(b.raw) - len(a.raw) })
+	rest := text
+	for _, c := range calls {
+		if !strings.Contains(rest, c.raw) { // something wrote it in words of its own
+			return bounded(strings.Join(shown, "\n"))
+		}
+		rest = strings.Replace(rest, c.raw, "", 1)
+		pairs = append(pairs, c.raw, c.shown)
+	}
+	return bounded(strings.NewReplacer(pairs...).Replace(text))
 }
 
-func cut(text string) string {
+func bounded(text string) string {
 	if len(text) <= maxText {
 		return text
 	}
 	return strings.ToValidUTF8(text[:maxText], "") + "…"
 }
 
-// operations returns every failed call of AWS in the tree of errors.
-func operations(err error) []*smithy.OperationError {
+// failedCall is a call of AWS, or a request, that failed: its own text, and the one that
+// may be shown.
+type failedCall struct{ raw, shown string }
+
+// failedCalls returns every one in the tree of errors, the outermost of those that
+// contain each other.
+func failedCalls(err error) []failedCall {
 	switch e := err.(type) { //nolint:errorlint // it is the walk that errors.As does, for all instead of the first
 	case *smithy.OperationError:
-		return []*smithy.OperationError{e}
+		return []failedCall{{e.Error(), describeOperation(e)}}
+	case *url.Error:
+		return []failedCall{{e.Error(), describeRequest(e)}}
 	case interface{ Unwrap() error }:
 		if inner := e.Unwrap(); inner != nil {
-			return operations(inner)
+			return failedCalls(inner)
 		}
 	case interface{ Unwrap() []error }:
-		var all []*smithy.OperationError
+		var all []failedCall
 		for _, inner := range e.Unwrap() {
-			all = append(all, operations(inner)...)
+			all = append(all, failedCalls(inner)...)
 		}
 		return all
 	}
 	return nil
 }
 
-// describe tells of one failed call what is not the service's free text.
-func describe(operation *smithy.OperationError) string {
+// describeRequest tells of a request what is not the other side's free text. The text of
+// [url.Error] has the whole address in it, and bytes of what answered.
+func describeRequest(request *url.Error) string {
+	host := "an address"
+	if address, err := url.Parse(request.URL); err == nil && address.Host != "" {
+		host = address.Host
+	}
+	return request.Op + " " + host + ": " + what(request.Err)
+}
+
+// describeOperation tells of a call what is not the service's free text.
+func describeOperation(operation *smithy.OperationError) string {
 	parts := []string{what(operation.Err)}
 	if response := (*awshttp.ResponseError)(nil); errors.As(operation.Err, &response) && response.HTTPStatusCode() > 0 {
 		parts[0] = strings.TrimSpace(fmt.Sprint(response.HTTPStatusCode(), " ", parts[0]))

@@ -29,6 +29,8 @@ import (
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/aws/ratelimit"
+	"github.com/aws/aws-sdk-go-v2/aws/retry"
 	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
 )
 
@@ -75,6 +77,18 @@ func Own(timeout time.Duration) *http.Client {
 // retryer was given.
 // https://github.com/aws/aws-sdk-go-v2/blob/main/aws/retry/middleware.go
 func Within(client aws.HTTPClient) aws.HTTPClient { return unhurried{Client(client)} }
+
+// Tries returns the retryer that goes with it: n tries of one call, with at most longest
+// between two of them, after a throttle too, where the SDK would wait up to 1 s. It has
+// no bucket of retries, which would be empty after an outage.
+// https://docs.aws.amazon.com/sdk-for-go/v2/developer-guide/configure-retries-timeouts.html
+func Tries(n int, longest time.Duration) aws.Retryer {
+	return retry.NewStandard(func(o *retry.StandardOptions) {
+		o.MaxAttempts = n
+		o.MaxBackoff = longest
+		o.RateLimiter = ratelimit.None
+	})
+}
 
 type unhurried struct{ client aws.HTTPClient }
 

@@ -14,6 +14,7 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
+	"github.com/aws/smithy-go"
 )
 
 // closedEarly is a body as the SDK's is when the answer was quicker than the
@@ -100,6 +101,8 @@ type otherClient struct{}
 func (otherClient) Do(r *http.Request) (*http.Response, error) { return http.DefaultClient.Do(r) }
 
 func TestRedirectIsNoAnswer(t *testing.T) {
+	// The others follow, and only what they bring is no answer.
+	direct := map[string]bool{"of net/http": true, "twice": true, "Own": true, "Own by itself": true}
 	for _, status := range []int{301, 302, 303, 307, 308} {
 		for name, client := range map[string]aws.HTTPClient{
 			"the SDK's":      Client(nil),
@@ -128,6 +131,9 @@ func TestRedirectIsNoAnswer(t *testing.T) {
 				if err == nil && answer.StatusCode != status || err != nil && !errors.Is(err, ErrRedirected) {
 					t.Errorf("%s, %s %d: %v, %v after %v", name, method, status, answer, err, seen())
 				}
+				if direct[name] && len(seen()) != 1 {
+					t.Errorf("%s, %s %d: %v, want one request", name, method, status, seen())
+				}
 				if slices.Contains(seen(), "PUT /sorry") {
 					t.Errorf("%s, %d: the mail was sent to where it was redirected", name, status)
 				}
@@ -135,6 +141,79 @@ func TestRedirectIsNoAnswer(t *testing.T) {
 		}
 	}
 }
+
+// What a client followed to is not left open.
+func TestRedirectedAnswerIsClosed(t *testing.T) {
+	body := &closeCounter{Reader: strings.NewReader("a page")}
+	r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "https://s3.example/key", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	elsewhere := r.Clone(t.Context())
+	elsewhere.URL = r.URL.JoinPath("sorry")
+	answer, err := Client(doer(func(*http.Request) (*http.Response, error) {
+		return &http.Response{StatusCode: 200, Request: elsewhere, Body: body}, nil
+	})).Do(r) //nolint:bodyclose // that is what is tested
+	if answer != nil || !errors.Is(err, ErrRedirected) || body.closed != 1 {
+		t.Errorf("%v, %v, closed %d times", answer, err, body.closed)
+	}
+}
+
+type doer func(*http.Request) (*http.Response, error)
+
+func (d doer) Do(r *http.Request) (*http.Response, error) { return d(r) }
+
+type closeCounter struct {
+	io.Reader
+	closed int
+}
+
+func (c *closeCounter) Close() error { c.closed++; return nil }
+
+// A client with a rule of its own keeps it.
+func TestOwnRuleForRedirects(t *testing.T) {
+	url, seen := redirects(t, 302)
+	rule := errors.New("the program's own rule")
+	r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, url+"/key", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	answer, err := Client(&http.Client{CheckRedirect: func(*http.Request, []*http.Request) error { return rule }}).Do(r)
+	if answer != nil {
+		_ = answer.Body.Close()
+	}
+	if !errors.Is(err, rule) || len(seen()) != 1 {
+		t.Errorf("%v after %v", err, seen())
+	}
+}
+
+func TestTries(t *testing.T) {
+	r := Tries(2, 100*time.Millisecond)
+	if r.MaxAttempts() != 2 {
+		t.Errorf("%d tries, want 2", r.MaxAttempts())
+	}
+	throttled := &smithy.GenericAPIError{Code: "ThrottlingException"}
+	var longest time.Duration
+	for range 200 { // the SDK's bucket holds 500 and a retry takes 5 of them
+		wait, err := r.RetryDelay(1, throttled) // drawn by lot
+		if err != nil {
+			t.Fatal(err)
+		}
+		longest = max(longest, wait)
+		if _, err := r.GetRetryToken(t.Context(), throttled); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if longest < 50*time.Millisecond || longest > 100*time.Millisecond {
+		t.Errorf("the longest wait is %v, want up to 100 ms", longest)
+	}
+}
+
+// equivalent mutant: Own: transport.Protocols.SetHTTP1(true) -> (nothing)
+// Of no protocol at all, net/http makes HTTP/1.1, as of this one.
+//
+// equivalent mutant: Own: true -> false
+// The same.
 
 // A frozen function wakes up with connections that are dead and do not say so; over
 // HTTP/2 every try would use the same one.

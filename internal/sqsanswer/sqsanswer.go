@@ -23,6 +23,12 @@ var ErrRefused = errors.New("SQS refuses the message")
 // https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_SendMessage.html
 var refusals = []string{"InvalidMessageContents", "InvalidParameterValue", "InvalidAttributeValue", "InvalidAttributeName", "MissingParameter"}
 
+// KeyThrottled are the codes for the queue's KMS key having been asked too often, as SQS
+// names it in either of its protocols. The SDK does not count them among the throttles.
+// The other codes about keys (disabled, denied, not found, …) do not pass by themselves.
+// https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_SendMessage.html
+var KeyThrottled = []string{"KMS.ThrottlingException", "KmsThrottled"}
+
 // Kept takes what SendMessage returned and returns nil only if SQS has confirmed that
 // it keeps the message. The SDK takes any 200 for that, some proxy's, too; SQS's has a
 // message id.

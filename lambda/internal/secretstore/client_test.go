@@ -31,6 +31,9 @@ func TestNew(t *testing.T) {
 		s.client.(fresh).http.Transport = roundTripper(func(r *http.Request) (*http.Response, error) {
 			*tries++
 			var in struct{ SecretId, VersionStage string }
+			if r.Body == nil { // a redirect that was followed
+				return play("", r)
+			}
 			if err := json.NewDecoder(r.Body).Decode(&in); err != nil || in.SecretId != arn {
 				t.Errorf("asked for %q, %v", in.SecretId, err)
 			}
@@ -51,25 +54,87 @@ func TestNew(t *testing.T) {
 		}
 	})
 	t.Run("redirected", func(t *testing.T) {
-		s, tries := newStore(func(_ string, r *http.Request) (*http.Response, error) {
-			moved := answer(307, "")
-			moved.Header.Set("Location", "https://example.com/")
-			return moved, nil
-		})
-		if keys, err := s.Keys(ctx); len(keys) != 0 || err == nil || errors.Is(err, ErrNotStored) || *tries != 1 {
-			t.Errorf("Keys = %q, %v after %d requests", keys, err, *tries)
+		for _, status := range []int{301, 302, 303, 307, 308} {
+			s, tries := newStore(func(label string, r *http.Request) (*http.Response, error) {
+				if r.URL.Host == "example.com" {
+					return answer(200, `{"SecretString":"a stranger's secret","VersionId":"v"}`), nil
+				}
+				moved := answer(status, "")
+				moved.Header.Set("Location", "https://example.com/")
+				return moved, nil
+			})
+			if keys, err := s.Keys(ctx); len(keys) != 0 || err == nil || errors.Is(err, ErrNotStored) || *tries != 1 {
+				t.Errorf("%d: Keys = %q, %v after %d requests", status, keys, err, *tries)
+			}
 		}
 	})
 	t.Run("hanging", func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
+			var second time.Duration
+			start := time.Now()
 			s, tries := newStore(func(_ string, r *http.Request) (*http.Response, error) {
+				second = time.Since(start)
+				<-r.Context().Done()
+				return nil, r.Context().Err()
+			})
+			_, err := s.Keys(t.Context())
+			if took := time.Since(start); err == nil || *tries != 2 || took < 1400*time.Millisecond || took > 1500*time.Millisecond {
+				t.Errorf("Keys = %v after %v and %d tries, want two of 0.7 s within 1.5 s", err, took, *tries)
+			}
+			if second < 700*time.Millisecond || second > 800*time.Millisecond {
+				t.Errorf("the second try began after %v, want 0.7 s and at most 0.1 s more", second)
+			}
+		})
+	})
+	t.Run("the previous version hangs", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			s, tries := newStore(func(label string, r *http.Request) (*http.Response, error) {
+				if label == "AWSCURRENT" {
+					time.Sleep(600 * time.Millisecond)
+					return answer(200, fmt.Sprintf(`{"SecretString":"the-current-one","VersionId":"v","CreatedDate":%d}`, time.Now().Unix())), nil
+				}
 				<-r.Context().Done()
 				return nil, r.Context().Err()
 			})
 			start := time.Now()
-			_, err := s.Keys(t.Context())
-			if took := time.Since(start); err == nil || *tries != 2 || took < 1400*time.Millisecond || took > 1500*time.Millisecond {
-				t.Errorf("Keys = %v after %v and %d tries, want two of 0.7 s within 1.5 s", err, took, *tries)
+			keys, err := s.Keys(t.Context())
+			if took := time.Since(start); !slices.Equal(keys, []string{"the-current-one"}) || err == nil || *tries != 3 || took != 1500*time.Millisecond {
+				t.Errorf("Keys = %q, %v after %v and %d requests, want the current one after 1.5 s and three", keys, err, took, *tries)
+			}
+		})
+	})
+	t.Run("throttled", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			var longest time.Duration
+			for range 40 { // what the SDK waits is drawn by lot
+				s, tries := newStore(func(string, *http.Request) (*http.Response, error) {
+					return answer(400, `{"__type":"ThrottlingException"}`), nil
+				})
+				start := time.Now()
+				if _, err := s.Keys(t.Context()); err == nil || *tries != 2 {
+					t.Errorf("Keys = %v after %d tries, want two", err, *tries)
+				}
+				longest = max(longest, time.Since(start))
+			}
+			if longest < 50*time.Millisecond || longest > 100*time.Millisecond {
+				t.Errorf("the longest wait is %v, want up to 0.1 s", longest)
+			}
+		})
+	})
+	t.Run("a long outage", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			s, tries := newStore(func(string, *http.Request) (*http.Response, error) {
+				return answer(503, `{"__type":"ServiceUnavailable"}`), nil
+			})
+			for range 200 {
+				*tries = 0
+				time.Sleep(time.Minute)
+				if _, err := s.Keys(t.Context()); err == nil {
+					t.Fatal("no error")
+				}
+			}
+			if *tries != 2 {
+				t.Errorf("%d tries after 200 failures, want 2", *tries)
 			}
 		})
 	})

@@ -38,6 +38,7 @@ const (
 	timeout    = 1500 * time.Millisecond
 	tries      = 2
 	tryTimeout = 700 * time.Millisecond
+	maxBackoff = 100 * time.Millisecond // between the two
 )
 
 // ErrNotStored: the secret has no value yet that may verify: none at all, an empty one,
@@ -66,7 +67,7 @@ type Store struct {
 func New(cfg aws.Config, arn string) *Store {
 	connections := sdkhttp.Own(tryTimeout)
 	return newStore(fresh{connections, secretsmanager.NewFromConfig(cfg, func(o *secretsmanager.Options) {
-		o.RetryMaxAttempts = tries
+		o.Retryer = sdkhttp.Tries(tries, maxBackoff)
 		o.HTTPClient = sdkhttp.Within(connections)
 	})}, arn, wallClock)
 }

@@ -18,8 +18,6 @@ import (
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
-	"github.com/aws/aws-sdk-go-v2/aws/ratelimit"
-	"github.com/aws/aws-sdk-go-v2/aws/retry"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/aws/smithy-go"
 
@@ -50,11 +48,7 @@ func New(cfg aws.Config, name string) *Bucket {
 	b.client = s3.NewFromConfig(cfg, func(o *s3.Options) {
 		o.HTTPClient = sdkhttp.Within(b.http)
 		o.UsePathStyle = cfg.BaseEndpoint != nil // an engine's host has no subdomain per bucket
-		o.Retryer = retry.NewStandard(func(o *retry.StandardOptions) {
-			o.MaxAttempts = tries
-			o.MaxBackoff = maxBackoff
-			o.RateLimiter = ratelimit.None
-		})
+		o.Retryer = sdkhttp.Tries(tries, maxBackoff)
 	})
 	return b
 }

@@ -81,6 +81,9 @@ const (
 	spillKey  = "bucket.s3.eu-west-1.amazonaws.com/spill/2026/11/25/00/" + inKey + ".json.gz"
 )
 
+// equivalent mutant: Spill: return err -> return nil
+// A message of strings is always JSON, and nothing is written but memory.
+
 func TestSpillKeepsTheWholeMessage(t *testing.T) {
 	b, f := newBucket()
 	if err := b.Spill(t.Context(), wire, receivedAt, requestID); err != nil {
@@ -150,20 +153,12 @@ func TestNilOnlyWhenS3Confirms(t *testing.T) {
 				return nil, nil
 			}
 		}, true, 2},
-		{"redirected to a page with an ETag", func(*fakeS3) func(int, *http.Request) (*http.Response, error) {
-			return func(_ int, r *http.Request) (*http.Response, error) {
-				if r.Method == http.MethodGet {
-					page := answer(200, "")
-					page.Header.Set("ETag", `"abc"`)
-					return page, nil
-				}
-				moved := answer(302, "")
-				moved.Header.Set("Location", "https://example.com/sorry")
-				return moved, nil
-			}
-		}, false, 1},
 		{"no answer", func(*fakeS3) func(int, *http.Request) (*http.Response, error) {
-			return func(_ int, r *http.Request) (*http.Response, error) {
+			start := time.Now()
+			return func(try int, r *http.Request) (*http.Response, error) {
+				if began := time.Since(start); try == 2 && (began < 950*time.Millisecond || began > time.Second) {
+					t.Errorf("the second try began after %v, want 0.95 s and at most 50 ms more", began)
+				}
 				<-r.Context().Done()
 				return nil, r.Context().Err()
 			}
@@ -189,6 +184,63 @@ func TestNilOnlyWhenS3Confirms(t *testing.T) {
 	}
 }
 
+// Any page with an ETag would tell that S3 has the object.
+func TestRedirectIsNoAnswer(t *testing.T) {
+	for _, status := range []int{301, 302, 303, 307, 308} {
+		b, f := newBucket()
+		f.play = func(_ int, r *http.Request) (*http.Response, error) {
+			if r.URL.Host == "example.com" {
+				page := answer(200, "")
+				page.Header.Set("ETag", `"abc"`)
+				return page, nil
+			}
+			moved := answer(status, "")
+			moved.Header.Set("Location", "https://example.com/sorry")
+			return moved, nil
+		}
+		if err := b.Spill(t.Context(), wire, receivedAt, requestID); err == nil || f.tries != 1 {
+			t.Errorf("%d: Spill = %v after %d requests", status, err, f.tries)
+		}
+		if _, err := b.Overflow(t.Context(), wire, requestID); err == nil || f.tries != 2 {
+			t.Errorf("%d: Overflow = %v after %d requests", status, err, f.tries)
+		}
+	}
+}
+
+// The budget holds for all that a put may wait for.
+func TestBudget(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		slow := aws.CredentialsProviderFunc(func(ctx context.Context) (aws.Credentials, error) {
+			<-ctx.Done()
+			return aws.Credentials{}, ctx.Err()
+		})
+		b := New(aws.Config{Region: "eu-west-1", Credentials: slow}, "bucket")
+		start := time.Now()
+		if err := b.Spill(t.Context(), wire, receivedAt, requestID); err == nil || time.Since(start) != 2*time.Second {
+			t.Errorf("Spill = %v after %v, want an error after 2 s", err, time.Since(start))
+		}
+	})
+}
+
+// Between the tries there is a wait, drawn by lot, of up to 50 ms.
+func TestBackoff(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var longest time.Duration
+		for range 40 {
+			b, f := newBucket()
+			f.play = func(int, *http.Request) (*http.Response, error) { return answer(503, "SlowDown"), nil }
+			start := time.Now()
+			if err := b.Spill(t.Context(), wire, receivedAt, requestID); err == nil {
+				t.Fatal("no error")
+			}
+			longest = max(longest, time.Since(start))
+		}
+		if longest < 25*time.Millisecond || longest > 50*time.Millisecond {
+			t.Errorf("the longest wait is %v, want up to 50 ms", longest)
+		}
+	})
+}
+
 // The handler's deadline comes before the budget of one object.
 func TestCallersDeadline(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -204,6 +256,19 @@ func TestCallersDeadline(t *testing.T) {
 			t.Errorf("Spill = %v after %v, want an error after 100ms", err, time.Since(start))
 		}
 	})
+}
+
+// A local engine's host has no subdomain per bucket.
+func TestEngineGetsTheBucketInThePath(t *testing.T) {
+	f := &fakeS3{objects: make(map[string]string)}
+	b := New(aws.Config{Region: "eu-west-1", Credentials: credentials, BaseEndpoint: aws.String("http://engine.example")}, "bucket")
+	b.http.Transport = f
+	if err := b.Spill(t.Context(), wire, receivedAt, requestID); err != nil {
+		t.Fatal(err)
+	}
+	if _, ok := f.objects["engine.example/bucket/spill/2026/11/25/00/"+inKey+".json.gz"]; !ok {
+		t.Errorf("objects %v", f.objects)
+	}
 }
 
 // Two bodies of one request id are two objects: "is there already" must prove that it

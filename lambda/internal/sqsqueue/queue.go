@@ -14,7 +14,6 @@ import (
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
-	"github.com/aws/aws-sdk-go-v2/aws/ratelimit"
 	"github.com/aws/aws-sdk-go-v2/aws/retry"
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
 	"github.com/aws/aws-sdk-go-v2/service/sqs/types"
@@ -30,7 +29,7 @@ const (
 	budget     = 3 * time.Second
 	tries      = 2
 	tryTimeout = 1400 * time.Millisecond
-	maxBackoff = 100 * time.Millisecond // between the two; throttling too, where the SDK would wait 1 s
+	maxBackoff = 100 * time.Millisecond // between the two, within what 3 s leave beside them
 	// troubledBudget: after a failure one short try, until one succeeds, so that a
 	// dead SQS does not use up the function's concurrency: 1,000 environments that
 	// wait 3 s serve 333 requests a second, at 0.8 s 1,250.
@@ -60,18 +59,8 @@ func New(cfg aws.Config, url string) *Queue {
 }
 
 func retryer(tries int) aws.Retryer {
-	return retry.NewStandard(func(o *retry.StandardOptions) {
-		o.MaxAttempts = tries
-		o.MaxBackoff = maxBackoff
-		o.RateLimiter = ratelimit.None
-		o.Retryables = append(o.Retryables, retry.RetryableErrorCode{Codes: keyThrottled})
-	})
+	return retry.AddWithErrorCodes(sdkhttp.Tries(tries, maxBackoff), sqsanswer.KeyThrottled...)
 }
-
-// keyThrottled are the codes for the queue's KMS key having been asked too often, as SQS
-// names it in either of its protocols. The SDK does not count them among the throttles.
-// https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_SendMessage.html
-var keyThrottled = map[string]struct{}{"KMS.ThrottlingException": {}, "KmsThrottled": {}}
 
 // oneTry is the retryer while the queue is troubled.
 var oneTry = retryer(1)

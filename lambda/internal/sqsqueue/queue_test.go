@@ -144,12 +144,6 @@ func TestSendSucceedsOnlyWhenSQSConfirms(t *testing.T) {
 			return accept(try, b, r)
 		}, 2, true},
 		{"the key is disabled", func(int, []byte, *http.Request) (*http.Response, error) { return fail(400, "KmsDisabled"), nil }, 1, false},
-		{"redirected", func(_ int, _ []byte, r *http.Request) (*http.Response, error) {
-			if r.Method == http.MethodGet {
-				return answer(200, nil, `{"MessageId":"m-1"}`), nil
-			}
-			return answer(302, http.Header{"Location": {"https://example.com/"}}, ""), nil
-		}, 1, false},
 		{"503 twice", func(int, []byte, *http.Request) (*http.Response, error) { return fail(503, "ServiceUnavailable"), nil }, 2, false},
 		{"denied", func(int, []byte, *http.Request) (*http.Response, error) { return fail(403, "AccessDenied"), nil }, 1, false},
 		{"queue is gone", func(int, []byte, *http.Request) (*http.Response, error) { return fail(400, "QueueDoesNotExist"), nil }, 1, false},
@@ -178,19 +172,42 @@ func TestSendSucceedsOnlyWhenSQSConfirms(t *testing.T) {
 	}
 }
 
+// Whoever SQS's answer names instead is not asked, whatever they would say.
+func TestRedirectIsNoAnswer(t *testing.T) {
+	for _, status := range []int{301, 302, 303, 307, 308} {
+		q, tries := newQueue(func(_ int, _ []byte, r *http.Request) (*http.Response, error) {
+			if r.URL.Host == "example.com" {
+				return answer(200, nil, `{"MessageId":"m-1"}`), nil
+			}
+			return answer(status, http.Header{"Location": {"https://example.com/"}}, ""), nil
+		})
+		if err := q.Send(t.Context(), wire); err == nil || errors.Is(err, ErrRefused) || *tries != 1 {
+			t.Errorf("%d: Send = %v after %d requests", status, err, *tries)
+		}
+	}
+}
+
 // The budget: 3 s, then 0.8 s while SQS is troubled, then 3 s again.
 func TestTime(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		play := hang
-		q, tries := newQueue(func(try int, b []byte, r *http.Request) (*http.Response, error) { return play(try, b, r) })
+		var start time.Time
+		var last time.Duration // when the last try began
+		q, tries := newQueue(func(try int, b []byte, r *http.Request) (*http.Response, error) {
+			last = time.Since(start)
+			return play(try, b, r)
+		})
 		send := func() (time.Duration, int, error) {
-			start := time.Now()
+			start = time.Now()
 			*tries = 0
 			err := q.Send(t.Context(), wire)
 			return time.Since(start), *tries, err
 		}
 		if took, n, err := send(); err == nil || n != 2 || took < 2800*time.Millisecond || took > 3*time.Second {
 			t.Errorf("hanging: %v after %v and %d tries, want an error after 2 tries of 1.4 s within 3 s", err, took, n)
+		}
+		if last < 1400*time.Millisecond || last > 1500*time.Millisecond {
+			t.Errorf("the second try began after %v, want 1.4 s and at most 0.1 s more", last)
 		}
 		if took, n, err := send(); err == nil || n != 1 || took != 800*time.Millisecond {
 			t.Errorf("still hanging: %v after %v and %d tries, want an error after one of 0.8 s", err, took, n)
@@ -206,6 +223,42 @@ func TestTime(t *testing.T) {
 		play = hang
 		if _, n, err := send(); err == nil || n != 2 {
 			t.Errorf("after a success: %v after %d tries, want two tries again", err, n)
+		}
+	})
+}
+
+// The budget holds for all that a send may wait for, and while SQS is troubled as well.
+func TestBudget(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		slow := aws.CredentialsProviderFunc(func(ctx context.Context) (aws.Credentials, error) {
+			<-ctx.Done()
+			return aws.Credentials{}, ctx.Err()
+		})
+		q := New(aws.Config{Region: "eu-west-1", Credentials: slow}, "https://sqs.eu-west-1.amazonaws.com/123456789012/q")
+		for _, want := range []time.Duration{3 * time.Second, 800 * time.Millisecond} {
+			start := time.Now()
+			if err := q.Send(t.Context(), wire); err == nil || time.Since(start) != want {
+				t.Errorf("Send = %v after %v, want an error after %v", err, time.Since(start), want)
+			}
+		}
+	})
+}
+
+// Between the tries there is a wait, drawn by lot, of up to 100 ms.
+func TestBackoff(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		q, _ := newQueue(func(int, []byte, *http.Request) (*http.Response, error) { return fail(400, "RequestThrottled"), nil })
+		var longest time.Duration
+		for range 40 {
+			q.troubled.Store(false)
+			start := time.Now()
+			if err := q.Send(t.Context(), wire); err == nil {
+				t.Fatal("no error")
+			}
+			longest = max(longest, time.Since(start))
+		}
+		if longest < 50*time.Millisecond || longest > 100*time.Millisecond {
+			t.Errorf("the longest wait is %v, want up to 100 ms", longest)
 		}
 	})
 }
@@ -242,6 +295,14 @@ func TestWarmThatFails(t *testing.T) {
 			t.Errorf("then Send = %v after %v and %d tries, want an error after one of 0.8 s", err, time.Since(start), *tries)
 		}
 	})
+}
+
+// An address that is none is no connection either.
+func TestWarmWithoutAnAddress(t *testing.T) {
+	q := New(aws.Config{Region: "eu-west-1", Credentials: credentials}, "://")
+	if err := q.Warm(t.Context()); err == nil || !q.troubled.Load() {
+		t.Errorf("Warm = %v, troubled: %v", err, q.troubled.Load())
+	}
 }
 
 // What [notification.Wire.RequestSize] reckons with is what the SDK writes.

@@ -15,7 +15,6 @@ import (
 	"net/url"
 	"time"
 
-	"github.com/onepagecrm/nylas-webhooks/internal/awserror"
 	"github.com/onepagecrm/nylas-webhooks/notification"
 )
 
@@ -114,12 +113,5 @@ func reason(ctx, limited context.Context, err error) error {
 	if errors.Is(limited.Err(), context.DeadlineExceeded) {
 		return ErrTimeout
 	}
-	return noAnswer{err}
+	return fmt.Errorf("send to the webhook: %w", err) // awserror.Text shows it without what came instead
 }
-
-// noAnswer says why there is none without the text of what came instead, which may hold
-// the notification.
-type noAnswer struct{ error }
-
-func (e noAnswer) Error() string { return "send to the webhook: " + awserror.Network(e.error) }
-func (e noAnswer) Unwrap() error { return e.error }

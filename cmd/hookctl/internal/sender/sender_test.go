@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/onepagecrm/nylas-webhooks/internal/awserror"
 	"github.com/onepagecrm/nylas-webhooks/notification"
 )
 
@@ -68,7 +69,7 @@ func TestBrokenAnswerIsNotQuoted(t *testing.T) {
 	}))
 	defer server.Close()
 	_, err := New(server.URL, 1).Post(t.Context(), []byte(mail), "")
-	if err == nil || strings.Contains(err.Error(), mail) || !strings.HasPrefix(err.Error(), "send to the webhook: ") {
+	if err == nil || strings.Contains(awserror.Text(err), mail) || !strings.HasPrefix(awserror.Text(err), "send to the webhook: ") {
 		t.Errorf("%v", err)
 	}
 }

@@ -76,14 +76,14 @@ func TestAccepted(t *testing.T) {
 		}
 		return &goPackage{Dir: dir, TestGoFiles: []string{"x_test.go"}}
 	}
-	accepted, err := write("package x\n\n// equivalent mutant: Do: 0 -> 1\n// Nobody reads it.\n").accepted()
-	if err != nil || !accepted["Do: 0 -> 1"] || len(accepted) != 1 {
+	accepted, err := write("package x\n\n// equivalent mutant: Do: 0 -> 1\n// equivalent mutant: Do: 1 -> 2\n// Nobody reads them.\n").accepted()
+	if err != nil || !accepted["Do: 0 -> 1"] || !accepted["Do: 1 -> 2"] || len(accepted) != 2 {
 		t.Errorf("accepted = %v, %v", accepted, err)
 	}
 	for _, text := range []string{
 		"package x\n\n// equivalent mutant: Do: 0 -> 1\n",
 		"package x\n\n// equivalent mutant: Do: 0 -> 1\n\n// Nobody reads it.\n",
-		"package x\n\n// equivalent mutant: a -> b\n// equivalent mutant: c -> d\n// For both.\n",
+		"package x\n\n// equivalent mutant: a -> b\n// equivalent mutant: c -> d\nfunc f() {}\n",
 	} {
 		if _, err := write(text).accepted(); err == nil {
 			t.Errorf("no reason, and accepted:\n%s", text)

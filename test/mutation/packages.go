@@ -138,8 +138,8 @@ func (p *goPackage) try(ctx context.Context, scratch, only string) (result, erro
 	return r, errors.Join(failures, ctx.Err())
 }
 
-// acceptance begins a comment that calls a mutant equivalent; the next line is its
-// reason.
+// acceptance begins a comment that calls a mutant equivalent. The line after it, or
+// after several of them, is the reason.
 const acceptance = "// equivalent mutant: "
 
 // accepted returns the ids of the mutants that the package's test files call
@@ -151,16 +151,21 @@ func (p *goPackage) accepted() (map[string]bool, error) {
 		if err != nil {
 			return nil, err
 		}
+		unexplained := "" // the last id, until its reason comes
 		lines := bufio.NewScanner(bytes.NewReader(source))
 		for lines.Scan() {
-			id, ok := strings.CutPrefix(strings.TrimSpace(lines.Text()), acceptance)
-			if !ok {
+			line := strings.TrimSpace(lines.Text())
+			if id, ok := strings.CutPrefix(line, acceptance); ok {
+				accepted[id], unexplained = true, id
 				continue
 			}
-			if !lines.Scan() || !strings.HasPrefix(strings.TrimSpace(lines.Text()), "// ") || strings.HasPrefix(strings.TrimSpace(lines.Text()), acceptance) {
-				return nil, fmt.Errorf("%s: %s: the reason is missing; write it on the next line", name, id)
+			if unexplained != "" && !strings.HasPrefix(line, "// ") {
+				break
 			}
-			accepted[id] = true
+			unexplained = ""
+		}
+		if unexplained != "" {
+			return nil, fmt.Errorf("%s: %s: the reason is missing; write it on the next line", name, unexplained)
 		}
 		if err := lines.Err(); err != nil {
 			return nil, err

@@ -1,5 +1,8 @@
 # Everything that people and CI do here, by name. `make` lists it.
 
+# Runs on GNU make 3.81 and bash 3.2, which macOS has, too. There .SHELLFLAGS does nothing
+# (make 3.82 is the first that knows it), so no recipe line relies on it: what must not go
+# on after a failure is joined by && or is a line of its own.
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
@@ -9,7 +12,24 @@ MAKEFLAGS += --no-builtin-rules --no-print-directory
 
 # The pinned CDK CLI and its Node come before what the machine has.
 export PATH := $(CURDIR)/tools/node_modules/.bin:$(PATH)
+# The CDK's own validator takes most of a synthesis, and what it finds does not change between
+# two runs: make policy runs it, nothing else.
+export CDK_VALIDATION := false
 export CDK_DISABLE_CLI_TELEMETRY := true # bootstrap runs where cdk.json, which says the same, is not read
+
+# Settings of the user or of a folder above that would build something else than this checkout.
+export GOWORK := off
+export GOFLAGS := $(filter-out -mod=%,$(GOFLAGS)) -mod=readonly
+# Where HOME is missing or cannot be written to, as in some CI containers, a folder here takes
+# its place, because Go, npm, pip and the CDK keep their caches in it. AWS profiles are still
+# read from the old one.
+ifneq ($(shell [ -n "$$HOME" ] && [ -w "$$HOME" ] && echo writable),writable)
+home := $(HOME)
+export AWS_CONFIG_FILE ?= $(home)/.aws/config
+export AWS_SHARED_CREDENTIALS_FILE ?= $(home)/.aws/credentials
+export HOME := $(CURDIR)/.local/home
+export CDK_HOME := $(HOME)/.cdk
+endif
 
 # What is installed, each beside the lock file that it comes from. Installed again
 # only when that file changes.
@@ -21,11 +41,11 @@ EXTENDED := .local/venv/extended/.installed
 POLICY := tools/policy/node_modules/.package-lock.json .local/venv/policy/.installed
 GOTOOL := go tool -modfile=tools/go.mod
 
-engine  := .local/venv/engine/bin/python tools/engine.py
 outputs := .local/run/outputs.json
 local   := NylasWebhooks-local
-# Points the rest of a recipe line at the local engine. Two steps, because eval hides a failure.
-on_engine = exports=$$($(engine) env --outputs $(outputs)) && eval "$$exports"
+# Runs the program that follows so that it can reach the local engine and no AWS account, or
+# does not run it.
+on_engine = python3 tools/engine.py exec --outputs $(outputs) --
 
 .PHONY: help
 help: ## list the targets
@@ -34,57 +54,67 @@ help: ## list the targets
 ##@ Run it here
 
 .PHONY: run
-run: $(NODE) $(ENGINE) ## deploy to a local engine and play Nylas against it
-	@$(engine) start --outputs $(outputs)
+run: linux $(NODE) $(ENGINE) compiling ## deploy to a local engine and play Nylas against it
+	@.local/venv/engine/bin/python tools/engine.py start --outputs $(outputs)
 	@mkdir -p $(dir $(outputs))
 # Bootstrapping needs no app, and where no cdk.json is none is built. What is deployed is bootstrapped.
-	@if [ ! -f $(outputs) ]; then $(on_engine); echo "cdk: bootstrap"; \
-		(cd $(dir $(outputs)) && cdk bootstrap aws://000000000000/us-east-1 --no-notices); \
-		echo "go: the CDK app is compiled; the first time that takes 2 to 4 minutes"; fi
+	@[ -f $(outputs) ] || { echo "cdk: bootstrap"; \
+		$(on_engine) sh -c 'cd $(dir $(outputs)) && cdk bootstrap aws://000000000000/us-east-1 --no-notices'; }
 # An assembly of its own, so that a run and another target's synth are not in each other's way.
-	@$(on_engine); echo "cdk: deploy $(local)"; \
-		cdk deploy $(local) --output $(dir $(outputs))cdk.out --require-approval never --outputs-file $(outputs)
+	@echo "cdk: deploy $(local)"; \
+		$(on_engine) cdk deploy $(local) --output $(dir $(outputs))cdk.out --require-approval never --outputs-file $(outputs)
 	@echo "hookworker: build"; go build -o .local/run/hookworker ./cmd/hookworker
-	@$(on_engine); go run ./cmd/hookctl demo --stage local --worker .local/run/hookworker
+	@$(on_engine) go run ./cmd/hookctl demo --stage local --worker .local/run/hookworker
 
 .PHONY: env
+# On every failure the last word is false, because a shell's eval of nothing succeeds.
 env: ## print shell exports that point AWS clients at it: eval "$(make -s env)"
-	@[ -f $(ENGINE) ] || { echo "engine: the engine is not running. make run starts it." >&2; exit 1; }
-	@$(engine) env --outputs $(outputs)
+	@python3 tools/engine.py env --outputs $(outputs) || { echo false; exit 1; }
 
 .PHONY: stop
 stop: ## stop the local engine
-	@if [ -f $(ENGINE) ]; then $(engine) stop; else echo "engine: not running"; fi
+	@python3 tools/engine.py stop
 
 .PHONY: clean
 clean: ## stop the engine and remove all that make has made
-	@for record in $$(find .local -name engine.json 2>/dev/null); do $(engine) stop --state "$$(dirname "$$record")"; done
+	@for record in $$(find .local -name engine.json 2>/dev/null); do python3 tools/engine.py stop --state "$$(dirname "$$record")"; done
 	@rm -rf .local cdk.out bin tools/node_modules tools/policy/node_modules test/nylas/node_modules
 
 ##@ Deploy it
 
 .PHONY: synth
-synth: $(NODE) ## write the templates of all stages into cdk.out
+synth: $(NODE) compiling ## write the templates of all stages into cdk.out
 	@echo "cdk: synth, all stages"
-	@cdk synth --quiet
+	@python3 tools/isolated.py cdk synth --quiet
 
 # The account's logging role is deployed by the same commands: STAGE=account.
 stack = $(if $(filter account,$(STAGE)),account/)NylasWebhooks-$(STAGE)
 look := .local/venv/lint/bin/python tools/account.py
-at_stage = $(if $(filter local,$(STAGE)),$(on_engine);)
+at_stage = $(if $(filter local,$(STAGE)),$(on_engine))
 
 .PHONY: diff
 diff: stage synth $(LINT) ## show what a deployment would change: make diff STAGE=prod
-	@$(at_stage) $(look) diff cdk.out $(stack); cdk diff --app cdk.out $(stack)
+	@$(at_stage) $(look) diff cdk.out $(stack)
+	@$(at_stage) cdk diff --app cdk.out $(stack)
 
 .PHONY: deploy
 deploy: stage synth $(LINT) ## deploy a stage: make deploy STAGE=prod
-	@$(at_stage) $(look) deploy cdk.out $(stack); cdk deploy --app cdk.out $(stack)
+	@$(at_stage) $(look) deploy cdk.out $(stack)
+	@$(at_stage) cdk deploy --app cdk.out $(stack)
+
+.PHONY: destroy
+destroy: named synth $(LINT) ## remove a stage and say what stays behind: make destroy STAGE=dev
+	@$(at_stage) .local/venv/lint/bin/python tools/remove.py cdk.out $(stack)
+	@$(at_stage) cdk destroy --app cdk.out --force $(stack)
 
 .PHONY: stage
-stage: preflight
-	@[ -n "$(STAGE)" ] || { echo "make: name a stage, as in: make $(firstword $(MAKECMDGOALS)) STAGE=dev" >&2; exit 1; }
+stage: named compiling
 	@[ "$(STAGE)" = account ] || go run ./infra -check "$(STAGE)"
+
+.PHONY: named
+named: preflight
+	@[ -n "$(STAGE)" ] || { echo "make: name a stage, as in: make $(firstword $(MAKECMDGOALS)) STAGE=dev" >&2; exit 1; }
+	@$(if $(at_stage),$(at_stage) true)
 
 ##@ Check it
 
@@ -93,16 +123,20 @@ test: ## all that CI checks, the targets from here to canaries
 	@tools/test.sh lint unit stack policy faults nylas e2e canaries
 
 .PHONY: lint
-lint: $(LINT) ## gofmt, go vet, golangci-lint, actionlint, zizmor
+lint: $(LINT) compiling ## gofmt, go vet, golangci-lint, actionlint, zizmor
 	@echo "golangci-lint (with gofmt and go vet; the first time it is compiled, 3 minutes on 2 cores)"
 	@$(GOTOOL) golangci-lint run
+	@echo "go vet, for macOS (without the CDK app, which would be compiled for that first)"
+	@GOOS=darwin GOARCH=arm64 go vet $$(go list ./... | grep -Ev '/infra(/webhooks|/account|/findings)?$$|/test/(stack|policy)(/|$$)')
+	@echo "tools/account.py, tools/remove.py"
+	@cd tools && ../.local/venv/lint/bin/python -m unittest -q test_account test_remove
 	@echo "actionlint"
 	@go tool -modfile=tools/actionlint.mod actionlint
 	@echo "zizmor"
 	@.local/venv/lint/bin/zizmor --offline --quiet .github
 
-# Packages with tests; those under test/ have targets of their own, below.
-unit_packages = $$(go list -f '{{if or .TestGoFiles .XTestGoFiles}}{{.ImportPath}}{{end}}' ./... | grep -v /test/)
+# Packages with tests; those under test/ have targets of their own, below, but for this one.
+unit_packages = $$(go list -f '{{if or .TestGoFiles .XTestGoFiles}}{{.ImportPath}}{{end}}' ./... | grep -v /test/) ./test/mutation
 # -p 2: two packages at once keep two cores busy and memory low.
 gotestsum = mkdir -p .local/test; $(GOTOOL) gotestsum --format $(1) --jsonfile .local/test/$@.json -- -p 2
 
@@ -112,24 +146,25 @@ unit: ## test the Go packages, with the race detector
 	@$(call gotestsum,pkgname) -race $(unit_packages)
 
 .PHONY: stack
-stack: $(NODE) ## test the CloudFormation templates
+stack: $(NODE) compiling ## test the CloudFormation templates
 	@$(call gotestsum,pkgname) -count=1 ./test/stack/...
 
 .PHONY: policy
-policy: synth $(LINT) $(POLICY) ## check the templates with cdk-nag, cfn-guard, Checkov and cfn-lint
+policy: export CDK_VALIDATION := true
+policy: synth $(LINT) $(POLICY) ## check the templates with cdk-nag, cdk-preflight, cfn-guard, Checkov and cfn-lint
 	@$(call gotestsum,testname) -count=1 ./test/policy/...
 
 .PHONY: faults
 faults: preflight ## prove that no notification is lost when AWS fails, the short version
-	@$(call gotestsum,testname) -count=1 ./test/faults/...
+	@$(call gotestsum,testname) -count=1 ./test/faults/... ./test/account/...
 
 .PHONY: nylas
 nylas: $(NODE) $(SDKS) ## run Nylas's own SDKs against the tests' stand-in of its API
 	@$(call gotestsum,pkgname) -count=1 ./test/nylas/...
 
 .PHONY: e2e
-e2e: $(NODE) $(ENGINE) $(EXTENDED) ## test the deployed system, consumer and hookctl on engines of their own
-	@$(call gotestsum,testname) -p 1 -count=1 -timeout 20m ./test/e2e/... ./test/drill/... ./test/consumer/... ./test/hookctl/... ./test/transcripts/...
+e2e: linux $(NODE) $(ENGINE) $(EXTENDED) $(LINT) compiling ## test the deployed system, consumer and hookctl on engines of their own
+	@$(call gotestsum,testname) -p 1 -count=1 -timeout 20m ./test/e2e/... ./test/drill/... ./test/consumer/... ./test/hookctl/... ./test/transcripts/... ./test/engine/... ./test/safety/...
 
 .PHONY: canaries
 canaries: preflight ## after the tests: no mail, secret or signature is in what they left behind
@@ -142,19 +177,23 @@ FUZZTIME := 20s
 fuzz: preflight ## fuzz what reads what strangers send: make fuzz FUZZTIME=10m
 	@for package in $$(go list ./lambda/... ./notification/...); do \
 		for target in $$(go test -list '^Fuzz' $$package | grep '^Fuzz' || true); do \
-			echo "fuzz: $$target"; go test -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) -fuzzminimizetime 10x $$package; \
+			echo "fuzz: $$target"; go test -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) -fuzzminimizetime 10x $$package || exit 1; \
 		done; \
 	done
+
+.PHONY: mutation
+mutation: preflight ## break the code in every small way and look whether the unit tests notice; half an hour
+	@go run ./test/mutation ./lambda/... ./notification/... ./consumer/... ./internal/...
 
 .PHONY: proof
 proof: preflight ## the whole proof under faults, with its soak and a report; half an hour
 	@go run ./test/faults/proof
 
 .PHONY: snapshots
-snapshots: $(NODE) ## write the templates' snapshots anew, for review
+snapshots: $(NODE) compiling ## write the templates' snapshots and docs/alarms-by-fault.md anew, for review
 	@if [ -n "$${CI:-}" ]; then echo "snapshots: not in CI. A changed snapshot is read by a person: run it on your machine and commit the difference." >&2; exit 1; fi
 	@UPDATE_SNAPSHOTS=1 go test -count=1 ./test/stack/...
-	@git --no-pager diff --stat -- test/stack
+	@git --no-pager diff --stat -- test/stack docs/alarms-by-fault.md
 
 .PHONY: vulncheck
 vulncheck: preflight ## look up known vulnerabilities of the Go dependencies
@@ -169,6 +208,16 @@ fmt: preflight ## format the Go code
 .PHONY: preflight
 preflight:
 	@tools/preflight.sh
+
+# Before what runs the engine; nothing else asks for Linux.
+.PHONY: linux
+linux:
+	@tools/preflight.sh engine
+
+# Before what compiles the CDK app.
+.PHONY: compiling
+compiling: preflight
+	@tools/compiling.sh
 
 %/node_modules/.package-lock.json: %/package-lock.json | preflight
 	@echo "tools: installing $<"

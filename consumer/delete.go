@@ -90,10 +90,11 @@ func (c *Consumer) deleteBatch(batch []*message) {
 	}
 }
 
-// finalError is one that another try does not mend.
-type finalError struct{ code, text string }
+// finalError is one that another try does not mend: SQS's code. Its text stays out of the
+// log, it may repeat the request.
+type finalError struct{ code string }
 
-func (e *finalError) Error() string { return e.code + ": " + e.text }
+func (e *finalError) Error() string { return e.code }
 
 // deleteOnce returns what went wrong, by message.
 func (c *Consumer) deleteOnce(batch []*message) map[*message]error {
@@ -114,12 +115,12 @@ func (c *Consumer) deleteOnce(batch []*message) map[*message]error {
 		return problems
 	}
 	for m, failed := range failures(batch, out.Failed) {
-		code, text := aws.ToString(failed.Code), aws.ToString(failed.Message)
-		if failed.SenderFault || stale(code, text) {
-			problems[m] = &finalError{code, text}
+		code := aws.ToString(failed.Code)
+		if failed.SenderFault || stale(code, aws.ToString(failed.Message)) {
+			problems[m] = &finalError{code}
 			continue
 		}
-		problems[m] = fmt.Errorf("%s: %s", code, text)
+		problems[m] = errors.New(code)
 	}
 	return problems
 }

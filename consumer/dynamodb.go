@@ -10,6 +10,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
+
+	"github.com/onepagecrm/nylas-webhooks/internal/sdkhttp"
 )
 
 // The table of [DynamoDBStore] has the partition key [TableKey] (a string), no sort
@@ -90,7 +92,7 @@ func (s *DynamoDBStore) Begin(ctx context.Context, id, owner string, until time.
 			":seconds": number(now.Unix()), ":milliseconds": number(now.UnixMilli()), ":in_progress": text(string(InProgress)),
 		},
 		ReturnValuesOnConditionCheckFailure: types.ReturnValuesOnConditionCheckFailureAllOld,
-	})
+	}, directDynamoDB)
 	item, refused := conditionFailed(err)
 	switch {
 	case err == nil:
@@ -143,7 +145,7 @@ func (s *DynamoDBStore) update(ctx context.Context, verb, id, owner, expression 
 		ExpressionAttributeNames:            names,
 		ExpressionAttributeValues:           values,
 		ReturnValuesOnConditionCheckFailure: types.ReturnValuesOnConditionCheckFailureAllOld,
-	})
+	}, directDynamoDB)
 	return s.outcome(verb, owner, err)
 }
 
@@ -157,7 +159,7 @@ func (s *DynamoDBStore) Release(ctx context.Context, id, owner string) error {
 		ExpressionAttributeValues: map[string]types.AttributeValue{":owner": text(owner), ":in_progress": text(string(InProgress))},
 
 		ReturnValuesOnConditionCheckFailure: types.ReturnValuesOnConditionCheckFailureAllOld,
-	})
+	}, directDynamoDB)
 	return s.outcome("release", owner, err)
 }
 
@@ -208,3 +210,7 @@ func numberOf(value types.AttributeValue) string {
 	}
 	return ""
 }
+
+// directDynamoDB follows no redirect, whichever client the program made: see package
+// sdkhttp.
+func directDynamoDB(o *dynamodb.Options) { o.HTTPClient = sdkhttp.Client(o.HTTPClient) }

@@ -7,6 +7,8 @@ import (
 	"log/slog"
 	"runtime/debug"
 	"time"
+
+	"github.com/onepagecrm/nylas-webhooks/internal/awserror"
 )
 
 // Kind says what happened.
@@ -95,7 +97,7 @@ func (c Config) emit(e Event) {
 		attrs = append(attrs, slog.Float64("delay_seconds", e.Delay.Seconds()))
 	}
 	if e.Err != nil {
-		attrs = append(attrs, slog.String("error", e.Err.Error()))
+		attrs = append(attrs, slog.String("error", awserror.Text(e.Err)))
 	}
 	var panicked *panicError
 	if errors.As(e.Err, &panicked) {

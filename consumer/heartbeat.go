@@ -131,7 +131,7 @@ func (c *Consumer) extend(ctx context.Context, batch []*message) {
 		m.lost = gone && !m.finished // a finished one is gone because it was just deleted
 		m.mu.Unlock()
 		if ok && (!gone || m.isLost()) {
-			c.config.emit(queueEvent(m, fmt.Errorf("extend visibility: %s: %s", aws.ToString(f.Code), aws.ToString(f.Message))))
+			c.config.emit(queueEvent(m, fmt.Errorf("extend visibility: %s", aws.ToString(f.Code))))
 		}
 	}
 }

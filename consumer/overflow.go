@@ -10,6 +10,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/aws/aws-sdk-go-v2/service/s3/types"
 
+	"github.com/onepagecrm/nylas-webhooks/internal/sdkhttp"
 	"github.com/onepagecrm/nylas-webhooks/notification"
 )
 
@@ -60,7 +61,7 @@ func (c Config) fetch(ctx context.Context, p notification.Pointer) (string, erro
 	}
 	ctx, cancel := context.WithTimeout(ctx, fetchTimeout)
 	defer cancel()
-	answer, err := c.S3.GetObject(ctx, &s3.GetObjectInput{Bucket: &p.Bucket, Key: &p.Key})
+	answer, err := c.S3.GetObject(ctx, &s3.GetObjectInput{Bucket: &p.Bucket, Key: &p.Key}, directS3)
 	if gone := (*types.NoSuchKey)(nil); errors.As(err, &gone) {
 		return "", fmt.Errorf("the body's S3 object is gone: %w", err)
 	}
@@ -77,3 +78,6 @@ func (c Config) fetch(ctx context.Context, p notification.Pointer) (string, erro
 	}
 	return string(object), nil
 }
+
+// directS3 follows no redirect, whichever client the program made: see package sdkhttp.
+func directS3(o *s3.Options) { o.HTTPClient = sdkhttp.Client(o.HTTPClient) }

@@ -66,7 +66,10 @@ func deployable(name string) error {
 }
 
 func synthesize() (err error) {
-	defer jsii.Close()
+	if err := unpack(); err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, closeJSII(jsii.Close)) }()
 	app := awscdk.NewApp(nil)
 	builder := webhooks.NewBuilder(".")
 	defer func() { err = errors.Join(err, builder.Close()) }()

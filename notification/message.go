@@ -3,7 +3,9 @@ package notification
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"strconv"
+	"strings"
 	"time"
 	"unicode/utf8"
 )
@@ -40,6 +42,13 @@ const SmokeTestType = "smoke.test"
 // https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/quotas-messages.html
 const MaxMessageBytes = 1_048_576
 
+// MaxRequestBytes is how long the HTTP request of one SendMessage may be. SQS answers a
+// longer one with 413 and plain text; its own limit is documented nowhere and was seen
+// at 1,662,976 bytes. JSON doubles each quote and backslash, so a message of 900 kB can
+// be beyond it. What is left of 60 kB is for the members beside body and attributes.
+// https://github.com/aws/aws-sdk-js/issues/479
+const MaxRequestBytes = 1_600_000
+
 const (
 	// maxAttributeBytes is the longest identifier that becomes an attribute. Nylas's
 	// are under 100 characters; one that is far longer would only take the room of
@@ -49,9 +58,9 @@ const (
 	maxGroupIDBytes = 128
 )
 
-// ErrTooLarge: the notification does not fit into one SQS message, not even
-// compressed.
-var ErrTooLarge = errors.New("notification does not fit into an SQS message")
+// ErrEncoded: the message cannot be compressed, because its body is encoded already or
+// is a pointer to S3.
+var ErrEncoded = errors.New("the message's body is encoded already")
 
 // Notification is one Nylas notification as the front door received it.
 type Notification struct {
@@ -100,35 +109,64 @@ func (w Wire) Size() int {
 	return size
 }
 
-// Encode writes n as an SQS message. The body goes as it is where SQS takes it;
-// where SQS would refuse it for its characters, its size or because it is empty,
-// as base64 of gzip. With the error [ErrTooLarge] the message is returned all the
-// same; it needs [Wire.Overflow].
-func (n Notification) Encode() (Wire, error) {
-	w := Wire{Attributes: n.attributes(), GroupID: groupID(n.GrantID)}
-	if acceptable(n.Body) {
-		w.Body = string(n.Body)
-		if w.Size() <= MaxMessageBytes {
-			return w, nil
-		}
+// RequestSize is what counts against [MaxRequestBytes]: body and attributes as they
+// stand in the JSON of a request, in bytes.
+func (w Wire) RequestSize() int {
+	size := jsonSize(w.Body)
+	for name, a := range w.Attributes {
+		// {"name":{"DataType":"…","StringValue":"…"}} has 38 bytes beside the texts.
+		size += len(name) + len(a.DataType) + jsonSize(a.Value) + 38
 	}
-	return n.EncodeCompressed()
+	return size
 }
 
-// EncodeCompressed is [Notification.Encode] for a body that goes as base64 of gzip in
-// any case.
-func (n Notification) EncodeCompressed() (Wire, error) {
-	w := Wire{Attributes: n.attributes(), GroupID: groupID(n.GrantID)}
-	w.Attributes[AttrEncoding] = Attribute{"String", EncodingGzipBase64}
-	body, err := gzipBase64(n.Body)
+// Fits tells whether SQS takes a message of this size. One that does not fit though it is
+// compressed needs [Wire.Overflow].
+func (w Wire) Fits() bool {
+	return w.Size() <= MaxMessageBytes && w.RequestSize() <= MaxRequestBytes
+}
+
+// jsonSize is how long text is as a JSON string of the AWS SDK, without the quotes.
+// https://github.com/aws/smithy-go/blob/main/encoding/json/escape.go
+func jsonSize(text string) int {
+	size := len(text)
+	for i := range len(text) {
+		switch c := text[i]; {
+		case c == '"' || c == '\\' || c == '\n' || c == '\r' || c == '\t':
+			size++ // \n
+		case c < ' ':
+			size += 5 // \u0000
+		}
+	}
+	// U+2028 and U+2029, of three bytes each, become \u2028 and \u2029.
+	return size + 3*(strings.Count(text, "\u2028")+strings.Count(text, "\u2029"))
+}
+
+// Encode writes n as an SQS message. The body goes as it is where SQS takes it; where
+// SQS would refuse it for its characters, its size or because it is empty, as base64 of
+// gzip. The message may not fit even so: see [Wire.Fits].
+func (n Notification) Encode() (Wire, error) {
+	w := Wire{Body: string(n.Body), Attributes: n.attributes(), GroupID: groupID(n.GrantID)}
+	if acceptable(n.Body) && w.Fits() {
+		return w, nil
+	}
+	return w.Compress()
+}
+
+// Compress returns the message with its body as base64 of gzip, for when SQS refuses it
+// as it is. The error is [ErrEncoded] for a message that does not travel as it is.
+func (w Wire) Compress() (Wire, error) {
+	if w.Attributes[AttrEncoding].Value != "" || w.Attributes[AttrPayloadSize].Value != "" {
+		return Wire{}, ErrEncoded
+	}
+	body, err := gzipBase64([]byte(w.Body))
 	if err != nil {
 		return Wire{}, fmt.Errorf("compress: %w", err)
 	}
-	w.Body = body
-	if size := w.Size(); size > MaxMessageBytes {
-		return w, fmt.Errorf("%w: %d bytes compressed, the limit is %d", ErrTooLarge, size, MaxMessageBytes)
-	}
-	return w, nil
+	attributes := make(map[string]Attribute, len(w.Attributes)+1)
+	maps.Copy(attributes, w.Attributes)
+	attributes[AttrEncoding] = Attribute{"String", EncodingGzipBase64}
+	return Wire{Body: body, Attributes: attributes, GroupID: w.GroupID}, nil
 }
 
 func (n Notification) attributes() map[string]Attribute {

@@ -1,8 +1,11 @@
 package notification_test
 
 import (
+	"bytes"
+	"compress/gzip"
 	"errors"
 	"reflect"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -32,7 +35,7 @@ func TestOverflow(t *testing.T) {
 	if got := `["software.amazon.payloadoffloading.PayloadS3Pointer",{"s3BucketName":"b","s3Key":"overflow/1"}]`; small.Body != got {
 		t.Errorf("body = %s\nwant %s, as the SQS Extended Client Library writes it", small.Body, got)
 	}
-	if len(small.Attributes) != 10 || small.Attributes["ExtendedPayloadSize"].Value == "" || small.Attributes["ExtendedPayloadSize"].DataType != "Number" || small.GroupID != w.GroupID {
+	if len(small.Attributes) != 10 || small.Attributes["ExtendedPayloadSize"].Value != strconv.Itoa(len(w.Body)) || small.Attributes["ExtendedPayloadSize"].DataType != "Number" || small.GroupID != w.GroupID {
 		t.Errorf("attributes = %v, group %q", small.Attributes, small.GroupID)
 	}
 	if len(w.Attributes) != 9 {
@@ -86,5 +89,20 @@ func TestSpill(t *testing.T) {
 	}
 	if _, err := notification.Unspill([]byte("{}")); !errors.Is(err, notification.ErrCorrupt) {
 		t.Errorf("not gzip: %v", err)
+	}
+}
+
+// What a later version has written is not read as this one's.
+func TestUnspillOfAnotherVersion(t *testing.T) {
+	var object bytes.Buffer
+	packer := gzip.NewWriter(&object)
+	if _, err := packer.Write([]byte(`{"version":"2","body":"{}","attributes":{}}`)); err != nil {
+		t.Fatal(err)
+	}
+	if err := packer.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if w, err := notification.Unspill(object.Bytes()); !errors.Is(err, notification.ErrVersion) {
+		t.Errorf("Unspill = %+v, %v, want ErrVersion", w, err)
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
+	"slices"
 	"strings"
 )
 
@@ -25,7 +26,7 @@ var (
 	ErrMalformedSignature = errors.New("signature is not 64 hex digits")
 	// ErrMismatch: the signature is well formed and matches none of the secrets.
 	ErrMismatch = errors.New("signature matches no secret")
-	// ErrNoSecret: there is nothing to verify with; an empty secret never verifies.
+	// ErrNoSecret: there is nothing to verify with.
 	ErrNoSecret = errors.New("no secret to verify with")
 )
 
@@ -68,7 +69,8 @@ func ParseSignature(header string) (Signature, error) {
 // Verify reports whether header is the signature of body under one of the secrets.
 // body must be the exact bytes that were received: JSON that was parsed and written
 // again has another signature. The comparison takes the same time wherever the
-// bytes differ. Empty secrets are passed over; with no other, it is [ErrNoSecret].
+// bytes differ. Secrets that keep nobody out (see [MayVerify]) are passed over; with no
+// other, it is [ErrNoSecret].
 func Verify(body []byte, header string, secrets ...string) error {
 	signature, err := ParseSignature(header)
 	if err != nil {
@@ -79,15 +81,31 @@ func Verify(body []byte, header string, secrets ...string) error {
 
 // Verify is [Verify] for a signature that was already parsed.
 func (s Signature) Verify(body []byte, secrets ...string) error {
+	_, err := Match(body, []Signature{s}, secrets...)
+	return err
+}
+
+// IsTestEvent tells whether one of the signatures is the body's under the public
+// [MockSecret]: the event is of Nylas's test button, or anybody's.
+func IsTestEvent(body []byte, signatures ...Signature) bool {
+	return slices.ContainsFunc(signatures, Sign(MockSecret, body).Equal)
+}
+
+// Match returns that of the signatures which is the body's under one of the secrets that
+// [MayVerify]; with any other secret anybody could sign. Each secret is tried once, however many
+// signatures a stranger sends. The errors are [ErrNoSecret], where there is no secret
+// that may verify, and [ErrMismatch].
+func Match(body []byte, signatures []Signature, secrets ...string) (Signature, error) {
 	err := ErrNoSecret
 	for _, secret := range secrets {
-		if secret == "" {
+		if !MayVerify(secret) {
 			continue
 		}
-		if s.Equal(Sign(secret, body)) {
-			return nil
+		want := Sign(secret, body)
+		if slices.ContainsFunc(signatures, want.Equal) {
+			return want, nil
 		}
 		err = ErrMismatch
 	}
-	return err
+	return Signature{}, err
 }

@@ -27,13 +27,16 @@ def make(cert_file, key_file, bundle):
     now = datetime.datetime.now(datetime.timezone.utc)
     if not (cert_file.exists() and key_file.exists() and expiry(cert_file) > now + datetime.timedelta(days=30)):
         key = ec.generate_private_key(ec.SECP256R1())
-        name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "nylas-webhooks local engine")])
+        serial = x509.random_serial_number()
+        # A name of its own: OpenSSL looks for an issuer by name, and takes another engine's
+        # certificate for this one's where a bundle has both.
+        name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, f"nylas-webhooks local engine {serial:x}"[:64])])  # 64 characters: X.520's limit
         cert = (
             x509.CertificateBuilder()
             .subject_name(name)
             .issuer_name(name)
             .public_key(key.public_key())
-            .serial_number(x509.random_serial_number())
+            .serial_number(serial)
             .not_valid_before(now - datetime.timedelta(days=1))  # clocks that are a little behind
             .not_valid_after(now + datetime.timedelta(days=397))  # the longest that all TLS clients accept
             .add_extension(

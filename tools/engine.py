@@ -1,12 +1,18 @@
 """Start, stop and describe the local engine: MiniStack, an AWS API on this machine.
 
-Called by the Makefile and by test/e2e, each with its own --state directory, so
+Called by the Makefile and by test/engine, each with its own --state directory, so
 that several engines can run side by side. It runs in the virtual environment
-that tools/requirements-engine.txt makes.
+that tools/requirements-engine.txt makes; `env`, `exec`, `status` and `stop` on any
+Python 3.
+
+Whoever means the engine reaches it by `exec`, or by `env` and a shell's eval. Both
+first take away all that leads to an AWS account (isolated.py), and end with an error
+where the engine does not answer: what was meant for it must not land in the account
+of whoever runs it.
 
 The engine listens on 127.0.0.1 only, over TLS and with IAM enforced, so that a
 local run proves permissions and TLS instead of skipping them. It keeps nothing
-over a restart, on purpose: every start is an empty account.
+over a restart: every start is an empty account.
 
 The state directory holds engine.json (process, port), engine.log, cert.pem and
 key.pem, ca-bundle.pem (the system's roots and ours) and tmp/.
@@ -26,14 +32,13 @@ import ssl
 import subprocess
 import sys
 import time
-import urllib.parse
 import urllib.request
 from pathlib import Path
 
-import certificate
+import isolated
+import reach
 
-HOST = "127.0.0.1"
-REGION = "us-east-1"  # the engine's own default; ARNs of the local stage carry it
+HOST = reach.HOST
 START_SECONDS = 60  # 2 to 4 s on two idle cores; the rest is for a busy CI machine
 STOP_SECONDS = 10  # the server itself gives open connections 3 s
 LOG_LINES = 15  # of the engine's log, shown when it does not start
@@ -117,6 +122,8 @@ def proc_stat(pid):
 
 
 def start(engine, asked_port, outputs):
+    import certificate  # here, because it needs the virtual environment
+
     with engine.locked():
         if engine.healthy():
             port = engine.record()["port"]
@@ -171,7 +178,7 @@ def launch(engine, port):
         "PYTHONUNBUFFERED": "1",
         "GATEWAY_PORT": str(port),
         "AWS_ENDPOINT_URL": f"https://localhost:{port}",  # what functions call back to
-        "MINISTACK_REGION": REGION,
+        "MINISTACK_REGION": reach.REGION,
         "AUTH": "true",
         "USE_SSL": "1",
         "MINISTACK_SSL_CERT": str(engine.cert),
@@ -248,49 +255,42 @@ def status(engine):
     raise Problem("the engine is not running. make run starts it.")
 
 
-def env(engine, outputs, stack):
-    """Print what points the AWS CLI, SDKs, the CDK CLI and Go programs at the engine, for a shell's eval."""
+def answering(engine):
+    """Raise a Problem unless the engine answers."""
     if not engine.healthy():
+        if engine.running():
+            raise Problem("the engine runs but does not answer. make stop ends it, make run starts it anew.")
         raise Problem("the engine is not running. make run starts it.")
-    hosts = (os.environ.get("NO_PROXY") or os.environ.get("no_proxy") or "").split(",")
-    direct = ",".join(dict.fromkeys(filter(None, [*hosts, "localhost", HOST])))
-    exports = {
-        "AWS_ENDPOINT_URL": engine.url(),
-        "AWS_ENDPOINT_URL_S3": engine.url(),  # makes the CDK CLI use path-style bucket addresses
-        "AWS_REGION": REGION,
-        "AWS_DEFAULT_REGION": REGION,
-        "AWS_ACCESS_KEY_ID": "test",  # the engine's root user; any secret fits it
-        "AWS_SECRET_ACCESS_KEY": "test",
-        "NODE_EXTRA_CA_CERTS": engine.cert,  # adds to Node's roots; the next two replace a program's
-        "AWS_CA_BUNDLE": engine.bundle,
-        "SSL_CERT_FILE": engine.bundle,
-        "NO_PROXY": direct,
-        "no_proxy": direct,
-    }
-    if webhook := webhook_url(engine, outputs, stack):
-        exports["WEBHOOK_URL"] = webhook
-    # A profile or a session token left in the shell would win over the keys above.
-    print("unset AWS_PROFILE AWS_DEFAULT_PROFILE AWS_SESSION_TOKEN")
-    for name, value in exports.items():
-        print(f"export {name}={shlex.quote(str(value))}")
 
 
-def webhook_url(engine, outputs, stack):
-    """Where this engine serves the deployed stack's WebhookUrl, or None before a deployment.
+def env(engine, outputs, stack):
+    """Print what makes a shell's environment that of exec, for its eval.
 
-    The output has the address that the API would have on AWS,
-    https://<api>.execute-api.<region>.amazonaws.com/<stage>/<path>; the engine
-    serves it under https://localhost:<port>/restapis/<api>/<stage>/_user_request_/<path>.
+    Without an engine that answers, the last line is `false`, so that the eval fails, and
+    a script that goes on all the same reaches nothing.
     """
-    if not (outputs and os.path.exists(outputs)):
-        return None
-    deployed = json.loads(Path(outputs).read_text(encoding="utf-8"))
-    url = urllib.parse.urlsplit(deployed.get(stack, {}).get("WebhookUrl", ""))
-    api, _, rest = (url.hostname or "").partition(".")
-    if not rest.startswith("execute-api."):
-        return url.geturl() or None
-    stage, _, path = url.path.lstrip("/").partition("/")
-    return f"{engine.url()}/restapis/{api}/{stage}/_user_request_/{path}"
+    wanted = reach.environment(engine, outputs, stack)
+    gone = sorted(name for name in os.environ if name not in wanted)
+    if gone:
+        print("unset", *gone)
+    for name, value in wanted.items():
+        if os.environ.get(name) != value or name.startswith(isolated.PREFIXES):
+            print(f"export {name}={shlex.quote(value)}")
+    try:
+        answering(engine)
+    except Problem:
+        print("false")
+        raise
+
+
+def execute(engine, outputs, stack, program):
+    """Become the program (a list of words), in an environment that leads to the engine alone."""
+    answering(engine)
+    sys.stdout.flush()
+    try:
+        os.execvpe(program[0], program, reach.environment(engine, outputs, stack))
+    except OSError as err:
+        raise Problem(f"{program[0]}: {err.strerror}") from err
 
 
 def ending_polls(app):
@@ -342,6 +342,9 @@ def serve(engine, port):
     from hypercorn.config import Config
     from ministack.app import app
 
+    import permissions  # here, because it needs the virtual environment
+
+    permissions.as_on_aws()
     config = Config()
     config.bind = [f"{HOST}:{port}"]
     config.certfile = str(engine.cert)
@@ -362,15 +365,18 @@ def main():
         ("start", "start it, or keep the one that runs"),
         ("stop", "stop it and the functions it runs"),
         ("status", "say whether it runs and where"),
-        ("env", "print shell exports that point AWS clients at it"),
+        ("env", "print shell exports that point AWS clients at it, for eval"),
+        ("exec", "run a program that reaches it and no AWS account: exec -- program ..."),
         ("serve", "be the engine, in the foreground; `start` calls this"),
     ):
         command = commands.add_parser(name, help=text)
         command.add_argument("--state", default=".local/engine", help="directory of this engine (default %(default)s)")
-        if name in ("start", "env"):
+        if name in ("start", "env", "exec"):
             command.add_argument("--outputs", help="the CDK CLI's --outputs-file of the deployment on this engine")
-        if name == "env":
+        if name in ("env", "exec"):
             command.add_argument("--stack", default="NylasWebhooks-local", help="its stack (default %(default)s)")
+        if name == "exec":
+            command.add_argument("program", nargs="+")
         if name == "serve":
             command.add_argument("--port", type=int, required=True)
     args = parser.parse_args()
@@ -384,6 +390,8 @@ def main():
             status(engine)
         elif args.command == "env":
             env(engine, args.outputs, args.stack)
+        elif args.command == "exec":
+            execute(engine, args.outputs, args.stack, args.program)
         else:
             serve(engine, args.port)
     except Problem as problem:

@@ -1,15 +1,16 @@
 #!/usr/bin/env bash
 # Looks whether this machine has what make needs, before anything is installed.
 # Each thing missing is one sentence that says what to do; all are said at once.
-# `preflight.sh race` also asks for what `go test -race` needs.
+# `preflight.sh race` also asks for what `go test -race` needs, `preflight.sh engine`
+# for what the local engine needs.
 set -u
 cd "$(dirname "$0")/.." || exit 1
 
 missing=0
 need() { printf 'make: %s\n' "$1" >&2; missing=1; }
 
-if [ "$(uname -s)" != Linux ]; then
-  need "this is $(uname -s); the local engine runs the function's Linux binary as a process. Use Linux, or WSL2 or a virtual machine."
+if [ "${1:-}" = engine ] && [ "$(uname -s)" != Linux ]; then
+  need "this is $(uname -s), and the local engine runs the function's Linux binary as a process. Use Linux, WSL2 or a virtual machine for it. What works here: make synth, diff, deploy, destroy, lint, unit, stack; to try the whole, make deploy STAGE=dev."
 fi
 
 if ! command -v go >/dev/null; then

@@ -44,15 +44,21 @@ func askSecret(ctx context.Context, s streams, what string) (string, error) {
 		}
 		return strings.TrimSpace(string(typed)), nil
 	}
-	line, err := readLine(ctx, s)
+	// All of it: the first of several lines may be a user name, or the secret's beginning.
+	text, err := untilCtrlC(ctx, s, func() ([]byte, error) { return io.ReadAll(io.LimitReader(s.in, mostOfSecret)) })
 	if err != nil {
 		return "", fmt.Errorf("read %s from standard input: %w", what, err)
 	}
-	if line == "" {
+	value := strings.TrimSpace(string(text))
+	if value == "" {
 		return "", usagef("standard input is empty; write %s to it", what)
 	}
-	return line, nil
+	return value, nil
 }
+
+// mostOfSecret is what Secrets Manager takes, in bytes.
+// https://docs.aws.amazon.com/secretsmanager/latest/userguide/reference_limits.html
+const mostOfSecret = 65_536
 
 // readLine returns the first line without its end and the blanks around it.
 func readLine(ctx context.Context, s streams) (string, error) {

@@ -3,7 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
-	"text/tabwriter"
+	"strconv"
 
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
 	"github.com/spf13/cobra"
@@ -22,13 +22,14 @@ func newDemo(s streams) *cobra.Command {
 		Short: "Play Nylas against the local stage and show what reaches the queue",
 		Long: `demo plays Nylas against the local engine: the challenge, a notification before a
 secret is stored, the secret (made at random, never shown), the sample
-notifications, and three that must be refused. Then it reads the queue and holds
-what it finds against what was signed, byte for byte.
+notifications, and three that must be refused. Then it reads the queue and compares
+what it finds with what was signed, byte for byte.
 
-It takes its own notifications off the queue again and gives all others back
-(each look raises their receive count by one). With --worker it runs hookworker
-instead, which delivers everything on the queue to a small stand-in for the CRM. A
-secret that is already stored is kept. It refuses every stage but local.`,
+It deletes its own notifications from the queue and gives all others back (their
+receive count goes up by one). With --worker it deletes nothing itself: it runs
+hookworker, which delivers everything on the queue, whoever sent it, to a small
+stand-in for the CRM, and deletes what was delivered. A secret that is already stored
+is kept. demo refuses every stage but local.`,
 		Example: `  eval "$(make -s env)"
   hookctl demo --stage local
   hookctl demo --stage local --json | jq .messages`,
@@ -44,8 +45,8 @@ func runDemo(ctx context.Context, s streams, t target, worker string) error {
 	if t.stage != deployment.Local {
 		return usagef("demo stores a secret and takes messages off the queue, so it runs against --stage local only. To send a sample to stage %q: hookctl send --stage %s message_created", t.stage, t.stage)
 	}
-	if deployment.Endpoint() == "" {
-		return usagef("demo runs against the local engine only, and AWS_ENDPOINT_URL is not set. First: make run, then eval \"$(make -s env)\"")
+	if err := deployment.CheckLocal(t.stage); err != nil {
+		return usagef("%v", err)
 	}
 	f, err := t.find(ctx)
 	if err != nil {
@@ -104,16 +105,15 @@ func verdict(step demo.Step) string {
 // printMessages shows what was on the queue. Its last line is the demo's verdict.
 func printMessages(s streams, result demo.Result) error {
 	fmt.Fprint(s.out, "\nOn the queue:\n\n")
-	table := tabwriter.NewWriter(s.out, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(table, "  TYPE\tID\tGRANT\tBYTES\tBODY")
+	table := newTable(s.out, "  TYPE", "ID", "GRANT", "BYTES", "BODY")
 	for _, m := range result.Messages {
 		body := "equal to what was signed"
 		if !m.Equal {
 			body = "DIFFERS from what was signed"
 		}
-		fmt.Fprintf(table, "  %s\t%s\t%s\t%d\t%s\n", m.Type, m.ID, m.GrantID, m.Bytes, body)
+		table.row("  "+m.Type, m.ID, m.GrantID, strconv.Itoa(m.Bytes), body)
 	}
-	if err := table.Flush(); err != nil {
+	if err := table.end(); err != nil {
 		return err
 	}
 	if result.Duplicates > 0 {

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
-	"text/tabwriter"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
@@ -16,11 +15,11 @@ import (
 	"github.com/onepagecrm/nylas-webhooks/cmd/hookctl/internal/deployment"
 )
 
-const lookingSays = `SQS can only show messages by handing them out. So looking hides each message from
-others for up to 5 minutes, until hookctl gives it back at its end, and raises its
-receive count by one. That moves nothing: the dead-letter queue has no dead-letter
-queue of its own. SQS promises no complete list: a message that somebody else holds is
-not shown.`
+const lookingSays = `SQS shows a message only to who receives it. So every message that hookctl looks at is
+hidden from others until hookctl ends, for 5 minutes at most, and its receive count goes
+up by one. That moves nothing: the dead-letter queue has no dead-letter queue of its own.
+Messages that somebody else has received (SQS calls them in flight) are not shown:
+what lists, exports or redrives says about how many, and ends with exit code 1.`
 
 func newDLQ(s streams) *cobra.Command {
 	cmd := &cobra.Command{
@@ -109,9 +108,28 @@ func (t *target) deadLetters(ctx context.Context) (deadletters.Queue, deadletter
 	if err != nil {
 		return deadletters.Queue{}, deadletters.State{}, err
 	}
+	return f.deadLetters(ctx)
+}
+
+func (f found) deadLetters(ctx context.Context) (deadletters.Queue, deadletters.State, error) {
 	q := deadletters.Queue{API: sqs.NewFromConfig(f.aws), URL: f.DeadLetterQueueURL, MainURL: f.QueueURL, MainARN: f.QueueARN}
 	state, err := q.State(ctx)
 	return q, state, deployment.Explain(err)
+}
+
+// bucket is where the bodies are that are too large for a message.
+func (f found) bucket() deadletters.Bucket {
+	return deadletters.Bucket{API: f.s3(), Name: f.BucketName}
+}
+
+// tellUnseen says that a look was not complete, and makes the command end with the exit
+// code for that.
+func (s streams) tellUnseen(unseen int, stage string) error {
+	if unseen == 0 {
+		return nil
+	}
+	s.stderrf("About %d dead letters are missing here: somebody else has received them (they are in flight), and SQS shows them to nobody else. That ends when they are given back, or with their visibility timeout (%s for hookctl). Then run this again. SQS's counts are approximate and may be a minute old: hookctl dlq ls --stage %s", unseen, deadletters.Hold, stage)
+	return errNotSo
 }
 
 // listEntry is a dead letter without what people wrote.
@@ -139,7 +157,7 @@ func newDLQList(s streams) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "ls",
 		Short: "List dead letters, without their contents",
-		Long: `ls lists the dead letters that SQS hands out: ids, type, grant, when they were first
+		Long: `ls lists the dead letters: ids, type, grant, when they were first
 sent and when SQS deletes them, never what is in them.
 
 ` + lookingSays,
@@ -163,55 +181,76 @@ func runDLQList(ctx context.Context, s streams, t target, o selection) error {
 	if err != nil {
 		return err
 	}
-	entries, err := list(ctx, s, q, state, filter, o.max)
+	l, err := list(ctx, s, q, state, filter, o.max)
 	if err != nil {
 		return deployment.Explain(err)
 	}
 	if t.json {
-		return s.json(map[string]any{
-			"stage": t.stage, "queue": q.Name(), "approximately_visible": state.Visible,
-			"approximately_held_by_others": state.Hidden, "letters": entries,
+		err = s.json(map[string]any{
+			"stage": t.stage, "queue": q.Name(), "approximately_visible": state.Visible, "approximately_held_by_others": state.Held,
+			"letters": l.entries, "more": l.more, "approximately_not_seen": l.unseen,
 		})
+	} else {
+		err = l.print(s, q, state)
 	}
-	return printEntries(s, q, state, entries)
+	if err != nil {
+		return fmt.Errorf("print the list: %w", err)
+	}
+	return s.tellUnseen(l.unseen, t.stage)
+}
+
+// listing is what a look came to.
+type listing struct {
+	entries []listEntry
+	more    bool // there are more than were asked for
+	unseen  int  // about how many somebody else has received
 }
 
 // list looks at the queue and returns what the filter selects.
-func list(ctx context.Context, s streams, q deadletters.Queue, state deadletters.State, filter deadletters.Filter, most int) ([]listEntry, error) {
-	s.stderrf("Looking hides each message for a moment and raises its receive count by one; SQS promises no complete list.")
+func list(ctx context.Context, s streams, q deadletters.Queue, state deadletters.State, filter deadletters.Filter, most int) (listing, error) {
+	s.stderrf("While hookctl looks, the messages are hidden from others. The receive count of each goes up by one.")
 	told, looked := newProgress(s), 0
-	entries := []listEntry{} // not null in JSON
-	err := q.Look(ctx, func(l deadletters.Letter) bool {
+	l := listing{entries: []listEntry{}} // not null in JSON
+	var err error
+	l.unseen, err = q.Look(ctx, state, func(letter deadletters.Letter) bool {
 		looked++
 		told.tellf("looked at %d of about %d", looked, state.Visible)
-		if filter.Match(l) {
-			entries = append(entries, newEntry(l, state))
+		if !filter.Match(letter) {
+			return true
 		}
-		return most == 0 || len(entries) < most
+		if l.more = most > 0 && len(l.entries) == most; l.more {
+			return false
+		}
+		l.entries = append(l.entries, newEntry(letter, state))
+		return true
 	})
-	return entries, err
+	return l, err
 }
 
-func printEntries(s streams, q deadletters.Queue, state deadletters.State, entries []listEntry) error {
-	table := tabwriter.NewWriter(s.out, 0, 0, 2, ' ', 0)
-	if len(entries) > 0 {
-		fmt.Fprintln(table, "MESSAGE\tTYPE\tNOTIFICATION\tGRANT\tSENT\tEXPIRES\tRECEIVED\tBYTES")
+func (l listing) print(s streams, q deadletters.Queue, state deadletters.State) error {
+	table := newTable(s.out)
+	if len(l.entries) > 0 {
+		table.row("MESSAGE", "TYPE", "NOTIFICATION", "GRANT", "SENT", "EXPIRES", "RECEIVED", "BYTES")
 	}
 	now := time.Now()
-	for _, e := range entries {
-		fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%s ago\tin %s\t%d times\t%d\n", e.MessageID, dash(e.Type), dash(e.NotificationID), dash(e.GrantID),
-			short(now.Sub(e.SentAt)), short(e.ExpiresAt.Sub(now)), e.Receives, e.Bytes)
+	for _, e := range l.entries {
+		table.row(e.MessageID, e.Type, e.NotificationID, e.GrantID,
+			short(now.Sub(e.SentAt))+" ago", "in "+short(e.ExpiresAt.Sub(now)), times(e.Receives), strconv.Itoa(e.Bytes))
 	}
-	if err := table.Flush(); err != nil {
-		return fmt.Errorf("print the list: %w", err)
+	if err := table.end(); err != nil {
+		return err
 	}
-	s.stderrf("%d shown. SQS says that %s holds about %d, and %d more that somebody has received.", len(entries), q.Name(), state.Visible, state.Hidden)
+	shown := fmt.Sprintf("%d shown", len(l.entries))
+	if l.more {
+		shown += ", there are more (--max)"
+	}
+	s.stderrf("%s. SQS counts about %d visible and %d in flight in %s.", shown, state.Visible, state.Held, q.Name())
 	return nil
 }
 
-func dash(text string) string {
-	if text == "" {
-		return "-"
+func times(n int) string {
+	if n == 1 {
+		return "once"
 	}
-	return text
+	return fmt.Sprintf("%d times", n)
 }

@@ -8,9 +8,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"time"
 
-	"github.com/aws/aws-sdk-go-v2/service/sqs/types"
 	"github.com/spf13/cobra"
 
 	"github.com/onepagecrm/nylas-webhooks/cmd/hookctl/internal/deadletters"
@@ -29,8 +27,11 @@ func newDLQExport(s streams) *cobra.Command {
 		Use:   "export",
 		Short: "Write dead letters with their bodies to a file",
 		Long: `export writes dead letters to a file of JSON Lines, one object a line: what show tells,
-and the body as Nylas signed it (body, or body_base64 where it is not UTF-8). They
-stay on the queue.
+and the body as Nylas signed it (body, or body_base64 where it is not UTF-8), fetched from
+S3 where it was too large for SQS. They stay on the queue.
+
+The exit code is 1 when the file lacks something: a body that could not be fetched, or
+letters that somebody else has received. Standard error says how many.
 
 The file holds people's mail: it is made for its owner alone (mode 0600), and one that
 is there already is not touched.
@@ -59,26 +60,56 @@ func runDLQExport(ctx context.Context, s streams, o exportOptions) error {
 	if _, err := os.Lstat(o.file); err == nil {
 		return usagef("%s is there already. Name another file, or move it away", o.file)
 	}
-	q, state, err := o.deadLetters(ctx)
+	f, err := o.find(ctx)
 	if err != nil {
 		return err
 	}
-	exported, err := o.write(ctx, s, q, state, filter)
+	q, state, err := f.deadLetters(ctx)
+	if err != nil {
+		return err
+	}
+	r, err := o.write(ctx, s, q, f.bucket(), state, filter)
 	if err != nil {
 		return deployment.Explain(err)
 	}
+	r.Stage, r.File = o.stage, o.file
 	if o.json {
-		return s.json(map[string]any{"stage": o.stage, "file": o.file, "exported": exported})
+		err = s.json(r)
+	} else {
+		_, err = fmt.Fprintf(s.out, "exported %d to %s\n", r.Exported, o.file)
 	}
-	fmt.Fprintf(s.out, "exported %d to %s\n", exported, o.file)
+	if err != nil {
+		return fmt.Errorf("print the result: %w", err)
+	}
+	if r.Missing > 0 {
+		s.stderrf("The bodies of %d of them are not in the file, because they are in S3 and could not be fetched. The letters are still on the queue. The first: %s", r.Missing, r.Why)
+	}
+	if err := s.tellUnseen(r.Unseen, o.stage); err != nil {
+		return err
+	}
+	if r.Missing > 0 {
+		return errNotSo
+	}
 	return nil
 }
 
+// exportResult is what --json prints.
+type exportResult struct {
+	Stage    string `json:"stage"`
+	File     string `json:"file"`
+	Exported int    `json:"exported"`
+	// Missing of them are without their body; Why is said of the first.
+	Missing int    `json:"bodies_missing"`
+	Why     string `json:"bodies_missing_why,omitempty"`
+	// Unseen is about how many somebody else has received.
+	Unseen int `json:"approximately_not_seen"`
+}
+
 // write makes the file whole or not at all.
-func (o exportOptions) write(ctx context.Context, s streams, q deadletters.Queue, state deadletters.State, filter deadletters.Filter) (exported int, err error) {
+func (o exportOptions) write(ctx context.Context, s streams, q deadletters.Queue, bucket deadletters.Bucket, state deadletters.State, filter deadletters.Filter) (r exportResult, err error) {
 	file, err := os.CreateTemp(filepath.Dir(o.file), ".hookctl-export-*") // mode 0600
 	if err != nil {
-		return 0, fmt.Errorf("make the file: %w", err)
+		return r, fmt.Errorf("make the file: %w", err)
 	}
 	defer func() {
 		if gone := os.Remove(file.Name()); gone != nil && !errors.Is(gone, fs.ErrNotExist) && err == nil {
@@ -88,11 +119,15 @@ func (o exportOptions) write(ctx context.Context, s streams, q deadletters.Queue
 	out := bufio.NewWriter(file)
 	told := newProgress(s)
 	var writeErr error
-	err = q.Look(ctx, func(l deadletters.Letter) bool {
+	r.Unseen, err = q.Look(ctx, state, func(l deadletters.Letter) bool {
 		if !filter.Match(l) {
 			return true
 		}
-		line, err := newRecord(l, state).line()
+		record := newRecord(l, state)
+		if writeErr = record.read(ctx, bucket, l); writeErr != nil {
+			return false
+		}
+		line, err := record.line()
 		if err == nil {
 			_, err = out.Write(line)
 		}
@@ -100,58 +135,22 @@ func (o exportOptions) write(ctx context.Context, s streams, q deadletters.Queue
 			writeErr = err
 			return false
 		}
-		exported++
-		told.tellf("exported %d of about %d", exported, state.Visible)
-		return o.max == 0 || exported < o.max
+		r.Exported++
+		if record.missing {
+			r.Missing++
+			if r.Why == "" {
+				r.Why = record.Problem
+			}
+		}
+		told.tellf("exported %d of about %d", r.Exported, state.Visible)
+		return o.max == 0 || r.Exported < o.max
 	})
 	if err := errors.Join(err, writeErr, out.Flush(), file.Sync(), file.Close()); err != nil {
-		return 0, fmt.Errorf("export: %w", err)
+		return r, fmt.Errorf("export: %w", err)
 	}
 	// Link, because a rename would replace a file that came to be meanwhile.
 	if err := os.Link(file.Name(), o.file); err != nil {
-		return 0, fmt.Errorf("name the file: %w", err)
+		return r, fmt.Errorf("name the file: %w", err)
 	}
-	return exported, nil
-}
-
-func newDLQPurge(s streams) *cobra.Command {
-	var t target
-	var confirmed string
-	cmd := &cobra.Command{
-		Use:   "purge",
-		Short: "Delete all dead letters for good",
-		Long: `purge deletes every dead letter of the stage, also those that somebody holds. It cannot
-be undone: export them first. It asks for the queue's name to be typed; scripts give it
-by --yes-purge or on standard input. SQS needs up to a minute for it.`,
-		Example: `  hookctl dlq export --stage dev --file dead.jsonl && hookctl dlq purge --stage dev`,
-		Args:    cobra.NoArgs,
-		RunE:    func(cmd *cobra.Command, _ []string) error { return runDLQPurge(cmd.Context(), s, t, confirmed) },
-	}
-	t.flags(cmd)
-	cmd.Flags().StringVar(&confirmed, "yes-purge", "", "the dead-letter queue's name, instead of typing it")
-	return cmd
-}
-
-func runDLQPurge(ctx context.Context, s streams, t target, confirmed string) error {
-	q, state, err := t.deadLetters(ctx)
-	if err != nil {
-		return err
-	}
-	question := fmt.Sprintf("This deletes about %d dead letters of stage %s for good.", state.Visible+state.Hidden, t.stage)
-	if err := confirm(ctx, s, q.Name(), confirmed, "--yes-purge", question); err != nil {
-		return err
-	}
-	err = q.Purge(ctx)
-	var again *types.PurgeQueueInProgress
-	if errors.As(err, &again) {
-		return fmt.Errorf("SQS purges a queue at most once a minute, and one is under way. Wait %s and look: hookctl dlq ls --stage %s", time.Minute, t.stage)
-	}
-	if err != nil {
-		return deployment.Explain(err)
-	}
-	if t.json {
-		return s.json(map[string]any{"stage": t.stage, "queue": q.Name(), "purged_about": state.Visible + state.Hidden})
-	}
-	fmt.Fprintf(s.out, "purged %s\n", q.Name())
-	return nil
+	return r, nil
 }

@@ -31,7 +31,7 @@ Nothing leaves the dead-letter queue before the queue has it. A crash in between
 leaves a duplicate (consumers drop it by the notification's id), never a loss.
 
 Without a selection SQS moves them itself (StartMessageMoveTask), where it can. With
-one, or with --one-by-one, hookctl sends and deletes; that needs sqs:ReceiveMessage,
+one, or with --one-by-one, hookctl sends and deletes them; that needs sqs:ReceiveMessage,
 DeleteMessage and ChangeMessageVisibility on the dead-letter queue, SendMessage on the
 queue, and with a key of the stage kms:Decrypt and kms:GenerateDataKey.
 
@@ -63,6 +63,8 @@ type redriveResult struct {
 	// Way is sqs (a move task) or hookctl.
 	Way string `json:"way"`
 	deadletters.Result
+	// Unseen is about how many were not moved because somebody else has received them.
+	Unseen int `json:"approximately_not_seen"`
 }
 
 func runDLQRedrive(ctx context.Context, s streams, o redriveOptions) error {
@@ -84,19 +86,30 @@ func runDLQRedrive(ctx context.Context, s streams, o redriveOptions) error {
 		moved, err := q.Move(ctx, o.rate, func(moved, total int64) { told.tellf("SQS has moved %d of about %d", moved, total) })
 		if err == nil {
 			result.Way, result.Moved = "sqs", int(moved)
+			after, err := q.State(ctx)
+			if err != nil {
+				return deployment.Explain(err)
+			}
+			// Of what it moved SQS's counts may know nothing yet; what was held before and is
+			// held still it cannot have moved.
+			result.Unseen = min(state.Held, after.Held)
 			return result.print(s, o)
 		}
 		if !errors.Is(err, deadletters.ErrNoMoveTask) {
 			return explainMove(ctx, s, err, int(moved))
 		}
-		s.stderrf("SQS cannot move them here (%v), so they are sent and deleted from here.", err)
+		s.stderrf("SQS cannot move them here (%v), so this program sends and deletes them itself.", err)
 	}
 	told := newProgress(s)
 	result.Result, err = q.Redrive(ctx, deadletters.Order{Filter: filter, Max: o.max, Rate: o.rate}, func(r deadletters.Result) {
 		told.tellf("moved %d; the dead-letter queue held about %d", r.Moved, state.Visible)
 	})
+	if r := result.Result; o.max == 0 || r.Moved+r.Refused+r.Duplicated < o.max {
+		// What came back was not there before.
+		result.Unseen = max(state.Total()-(result.Looked-result.CameBack), 0)
+	}
 	if err != nil {
-		s.stderrf("%d were moved before it ended, %d more may now be in both queues; the rest stays where it was.", result.Moved, result.Duplicated)
+		s.stderrf("Before it ended, %d were moved, and %d more may be on both queues. The rest is where it was.", result.Moved, result.Duplicated)
 		return deployment.Explain(err)
 	}
 	return result.print(s, o)
@@ -104,25 +117,28 @@ func runDLQRedrive(ctx context.Context, s streams, o redriveOptions) error {
 
 func explainMove(ctx context.Context, s streams, err error, moved int) error {
 	if ctx.Err() != nil {
-		s.stderrf("The move task was cancelled after about %d; the rest stays where it was.", moved)
+		s.stderrf("The move task was cancelled after about %d. The rest is where it was.", moved)
 		return err
 	}
-	return fmt.Errorf("%w. To move them from here instead: --one-by-one", deployment.Explain(err))
+	return fmt.Errorf("%w. To have hookctl send and delete them: --one-by-one", deployment.Explain(err))
 }
 
 func (o redriveOptions) dry(ctx context.Context, s streams, q deadletters.Queue, state deadletters.State, filter deadletters.Filter) error {
-	entries, err := list(ctx, s, q, state, filter, o.max)
+	l, err := list(ctx, s, q, state, filter, o.max)
 	if err != nil {
 		return deployment.Explain(err)
 	}
 	if o.json {
-		return s.json(map[string]any{"stage": o.stage, "dry_run": true, "would_move": len(entries), "letters": entries})
+		err = s.json(map[string]any{
+			"stage": o.stage, "dry_run": true, "would_move": len(l.entries), "letters": l.entries, "approximately_not_seen": l.unseen,
+		})
+	} else if err = l.print(s, q, state); err == nil {
+		_, err = fmt.Fprintf(s.out, "would move %d; nothing was moved\n", len(l.entries))
 	}
-	if err := printEntries(s, q, state, entries); err != nil {
-		return err
+	if err != nil {
+		return fmt.Errorf("print the list: %w", err)
 	}
-	fmt.Fprintf(s.out, "would move %d; nothing was moved\n", len(entries))
-	return nil
+	return s.tellUnseen(l.unseen, o.stage)
 }
 
 func (r redriveResult) print(s streams, o redriveOptions) error {
@@ -134,13 +150,18 @@ func (r redriveResult) print(s streams, o redriveOptions) error {
 		fmt.Fprintf(s.out, "moved %d to the queue\n", r.Moved)
 	}
 	if r.CameBack > 0 {
-		s.stderrf("%d came back while this ran: the consumer fails on them still. They stay. See: hookctl dlq ls --stage %s --newer-than 1h", r.CameBack, o.stage)
+		s.stderrf("%d came back while this ran: the consumer still fails on them. They stay on the dead-letter queue. See: hookctl dlq ls --stage %s --newer-than 1h", r.CameBack, o.stage)
 	}
 	if r.Duplicated > 0 {
-		s.stderrf("%d were sent, and are on the dead-letter queue still: somebody else held them. Redriving again sends a duplicate.", r.Duplicated)
+		s.stderrf("%d were sent and could not be deleted from the dead-letter queue, because somebody else has received them. The next redrive sends them again, as duplicates.", r.Duplicated)
 	}
 	if r.Refused > 0 {
 		s.stderrf("%d were not taken by the queue and stay where they were. SQS says of the first: %s", r.Refused, r.Why)
+	}
+	if err := s.tellUnseen(r.Unseen, o.stage); err != nil {
+		return err
+	}
+	if r.Refused > 0 {
 		return errNotSo
 	}
 	return nil

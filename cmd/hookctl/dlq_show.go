@@ -3,8 +3,9 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
-	"text/tabwriter"
+	"strconv"
 	"time"
 	"unicode/utf8"
 
@@ -12,6 +13,7 @@ import (
 
 	"github.com/onepagecrm/nylas-webhooks/cmd/hookctl/internal/deadletters"
 	"github.com/onepagecrm/nylas-webhooks/cmd/hookctl/internal/deployment"
+	"github.com/onepagecrm/nylas-webhooks/internal/awserror"
 	"github.com/onepagecrm/nylas-webhooks/notification"
 )
 
@@ -37,13 +39,17 @@ standard output is the body alone, byte for byte what Nylas signed.
 }
 
 func runDLQShow(ctx context.Context, s streams, t target, id string, body bool) error {
-	q, state, err := t.deadLetters(ctx)
+	f, err := t.find(ctx)
+	if err != nil {
+		return err
+	}
+	q, state, err := f.deadLetters(ctx)
 	if err != nil {
 		return err
 	}
 	told, looked := newProgress(s), 0
 	var letter *deadletters.Letter
-	err = q.Look(ctx, func(l deadletters.Letter) bool {
+	_, err = q.Look(ctx, state, func(l deadletters.Letter) bool {
 		looked++
 		told.tellf("looked at %d of about %d", looked, state.Visible)
 		if l.MessageID == id || l.ID() == id {
@@ -55,80 +61,100 @@ func runDLQShow(ctx context.Context, s streams, t target, id string, body bool) 
 		return deployment.Explain(err)
 	}
 	if letter == nil {
-		s.stderrf("%s is not among the %d dead letters that SQS handed out. Somebody else may hold it for a moment (%d are held): try again, or list them: hookctl dlq ls --stage %s", id, looked, state.Hidden, t.stage)
+		s.stderrf("%s is none of the %d dead letters that SQS showed. About %d are in flight (received by somebody else), and it may be one of them. Try again, or list them: hookctl dlq ls --stage %s", id, looked, state.Held, t.stage)
 		return errNotSo
 	}
 	record := newRecord(*letter, state)
+	if body || record.Object == "" { // what is in S3 is fetched only when it is to be shown
+		if err := record.read(ctx, f.bucket(), *letter); err != nil {
+			return err
+		}
+	}
+	if !body {
+		record.Body, record.BodyBase64 = nil, nil
+		if t.json {
+			return s.json(record)
+		}
+		return record.print(s)
+	}
+	if record.missing {
+		s.stderrf("%s", record.Problem)
+	}
 	switch {
 	case t.json:
-		if !body {
-			record.Body, record.BodyBase64 = nil, nil
-		}
-		return s.json(record)
-	case body:
-		s.stderrf("%s, %d bytes", record.Type, len(record.bytes))
+		err = s.json(record)
+	case !record.missing:
+		s.stderrf("%s, %d bytes", printable(record.Type), len(record.bytes))
 		if record.Problem != "" {
 			s.stderrf("Shown as it is on the queue: %s", record.Problem)
 		}
-		if _, err := s.out.Write(record.bytes); err != nil {
-			return fmt.Errorf("print the body: %w", err)
-		}
-		return nil
-	default:
-		return record.print(s)
+		_, err = s.out.Write(record.bytes)
 	}
+	if err != nil {
+		return fmt.Errorf("print the body: %w", err)
+	}
+	if record.missing {
+		return errNotSo
+	}
+	return nil
 }
 
 // letterRecord is all that is known of a dead letter: what show prints, and a line of
-// an export.
+// an export. With what is in it the message can be made again.
 type letterRecord struct {
 	listEntry
 	GroupID    string    `json:"group_id"`
 	Attempt    int       `json:"delivery_attempt"`
-	ReceivedAt time.Time `json:"received_at"`
+	ReceivedAt time.Time `json:"received_at,omitzero"`
 	RequestID  string    `json:"request_id"`
 	Signature  string    `json:"signature"`
 	// Body is what Nylas signed; in base64 where it is not UTF-8.
 	Body       *string `json:"body,omitempty"`
 	BodyBase64 []byte  `json:"body_base64,omitempty"`
-	// Problem says why the message could not be decoded; Body is its text then.
+	// Object is where the body is in S3, where it was too large for a message.
+	Object string `json:"body_object,omitempty"`
+	// Problem says why there is no body, or why the message could not be decoded; then
+	// Body is its text.
 	Problem string `json:"problem,omitempty"`
-	// Attributes are those of the message that are not the contract's.
-	Attributes map[string]string `json:"other_attributes,omitempty"`
+	// Attributes are all of the message's.
+	Attributes map[string]deadletters.Attribute `json:"attributes"`
 
-	bytes []byte
+	bytes   []byte
+	missing bool // the body could not be had
 }
 
+// newRecord is the record without the body.
 func newRecord(l deadletters.Letter, state deadletters.State) letterRecord {
-	r := letterRecord{listEntry: newEntry(l, state), GroupID: l.GroupID, Attributes: map[string]string{}}
-	n, err := l.Notification()
-	r.bytes = n.Body
-	if pointer, is, pointerErr := notification.ParsePointer(l.Body, l.Attributes); is {
-		err = pointerErr
-		if err == nil {
-			err = fmt.Errorf("the body is too large for SQS and is the S3 object %s in bucket %s", pointer.Key, pointer.Bucket)
-		}
+	r := letterRecord{
+		listEntry: newEntry(l, state), GroupID: l.GroupID, Attempt: l.Attempt(), ReceivedAt: l.ReceivedAt(), RequestID: l.RequestID(),
+		Signature: l.Attributes[notification.AttrSignature], Attributes: l.All(),
+	}
+	if p, inS3, err := notification.ParsePointer(l.Body, l.Attributes); inS3 && err == nil {
+		r.Object = "s3://" + p.Bucket + "/" + p.Key
+	}
+	return r
+}
+
+// read adds the body, from S3 where it is there. The error is that of ctx.
+func (r *letterRecord) read(ctx context.Context, bucket deadletters.Bucket, l deadletters.Letter) error {
+	body, _, err := bucket.Body(ctx, l)
+	if ctx.Err() != nil {
+		return ctx.Err()
 	}
 	if err != nil {
-		r.Problem, r.bytes = err.Error(), []byte(l.Body)
+		r.Problem, body = awserror.Text(err), []byte(l.Body)
 	}
+	if r.missing = errors.Is(err, deadletters.ErrNoBody); r.missing {
+		return nil
+	}
+	r.bytes = body
 	if utf8.Valid(r.bytes) {
 		text := string(r.bytes)
 		r.Body = &text
 	} else {
 		r.BodyBase64 = r.bytes
 	}
-	r.Attempt, r.ReceivedAt, r.RequestID = n.Attempt, n.ReceivedAt, n.RequestID
-	r.Signature = l.Attributes[notification.AttrSignature]
-	for name, value := range l.Attributes {
-		switch name {
-		case notification.AttrContractVersion, notification.AttrNotificationID, notification.AttrType, notification.AttrGrantID, notification.AttrAttempt,
-			notification.AttrEncoding, notification.AttrReceivedAt, notification.AttrSignature, notification.AttrRequestID:
-		default:
-			r.Attributes[name] = value
-		}
-	}
-	return r
+	return nil
 }
 
 // line is the record as a line of JSON.
@@ -138,29 +164,29 @@ func (r letterRecord) line() ([]byte, error) {
 }
 
 func (r letterRecord) print(s streams) error {
-	table := tabwriter.NewWriter(s.out, 0, 0, 2, ' ', 0)
-	for _, row := range [][2]string{
-		{"message", r.MessageID},
-		{"notification", dash(r.NotificationID)},
-		{"type", dash(r.Type)},
-		{"grant", dash(r.GrantID)},
-		{"delivery attempt", fmt.Sprint(r.Attempt)},
-		{"received at", r.ReceivedAt.Format(time.RFC3339)},
-		{"request", dash(r.RequestID)},
-		{"sent at", r.SentAt.Format(time.RFC3339)},
-		{"expires at", r.ExpiresAt.Format(time.RFC3339)},
-		{"received", fmt.Sprintf("%d times", r.Receives)},
-		{"group", dash(r.GroupID)},
-		{"signature", dash(r.Signature)},
-		{"body", fmt.Sprintf("%d bytes, shown with --body", len(r.bytes))},
-		{"problem", dash(r.Problem)},
-	} {
-		if row[0] != "problem" || r.Problem != "" {
-			fmt.Fprintf(table, "%s\t%s\n", row[0], row[1])
-		}
+	received, body := "", fmt.Sprintf("%d bytes, shown with --body", len(r.bytes))
+	if !r.ReceivedAt.IsZero() {
+		received = r.ReceivedAt.Format(time.RFC3339)
 	}
-	if err := table.Flush(); err != nil {
-		return fmt.Errorf("print the letter: %w", err)
+	if r.Object != "" {
+		body = "in S3, fetched and shown with --body: " + r.Object
 	}
-	return nil
+	table := newTable(s.out)
+	table.row("message", r.MessageID)
+	table.row("notification", r.NotificationID)
+	table.row("type", r.Type)
+	table.row("grant", r.GrantID)
+	table.row("delivery attempt", strconv.Itoa(r.Attempt))
+	table.row("received at", received)
+	table.row("request", r.RequestID)
+	table.row("sent at", r.SentAt.Format(time.RFC3339))
+	table.row("expires at", r.ExpiresAt.Format(time.RFC3339))
+	table.row("received", times(r.Receives))
+	table.row("group", r.GroupID)
+	table.row("signature", r.Signature)
+	table.row("body", body)
+	if r.Problem != "" {
+		table.row("problem", r.Problem)
+	}
+	return table.end()
 }

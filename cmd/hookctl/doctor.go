@@ -14,6 +14,7 @@ import (
 	"github.com/onepagecrm/nylas-webhooks/cmd/hookctl/internal/deployment"
 	"github.com/onepagecrm/nylas-webhooks/cmd/hookctl/internal/doctor"
 	"github.com/onepagecrm/nylas-webhooks/cmd/hookctl/internal/sender"
+	"github.com/onepagecrm/nylas-webhooks/internal/awserror"
 )
 
 type doctorOptions struct {
@@ -25,7 +26,7 @@ func newDoctor(s streams) *cobra.Command {
 	var o doctorOptions
 	cmd := &cobra.Command{
 		Use:   "doctor",
-		Short: "Look at a stage from all sides, and say what to do next",
+		Short: "Check a stage from all sides, and say what to do next",
 		Long: `doctor checks a stage: the webhook at Nylas (the deployed URL, active, triggers,
 compressed_delivery off), the secret, the queue's depth and age, dead letters, what was
 spilled, alarms in ALARM, who hears of them, and the front door itself: a challenge, an
@@ -34,6 +35,9 @@ unsigned notification, and a signed one of type smoke.test.
 It is safe on prod. It changes nothing and takes nothing off a queue; the smoke test's
 notification is counted by no metric, and consumers drop it. The check of the webhook
 needs a Nylas API key (NYLAS_API_KEY); without one it says so and goes on.
+
+What these AWS credentials may not look at is named with the permission that they lack,
+and doctor goes on with the rest.
 
 Each finding comes with the next command. Exit codes: 0 no findings, 1 findings,
 3 no findings, but something could not be looked at.`,
@@ -53,9 +57,8 @@ func runDoctor(ctx context.Context, s streams, o doctorOptions) error {
 	if err != nil {
 		return err
 	}
-	resources, err := deployment.FindResources(ctx, cloudformation.NewFromConfig(f.aws), o.stage)
-	if err != nil {
-		return err
+	resources := func(ctx context.Context) (deployment.Resources, error) {
+		return deployment.FindResources(ctx, cloudformation.NewFromConfig(f.aws), o.stage)
 	}
 	registered, unable := o.registration(ctx, s, f)
 	var usage usageError
@@ -71,9 +74,9 @@ func runDoctor(ctx context.Context, s streams, o doctorOptions) error {
 		doctor.Queue(f.Deployment, queues, metrics),
 		doctor.DeadLetters(f.Deployment, queues),
 		doctor.Spilled(o.stage, f.spilled()),
-		doctor.Alarms(resources.AlarmPrefix, metrics),
+		doctor.Alarms(deployment.AlarmPrefix(o.stage), metrics),
 		doctor.Topics(o.stage, resources, sns.NewFromConfig(f.aws)),
-	}, deployment.Explain, func(r doctor.Report) {
+	}, func(err error) error { return errors.New(awserror.Text(deployment.Explain(err))) }, func(r doctor.Report) {
 		if !o.json {
 			printReport(s, r)
 		}
@@ -85,25 +88,26 @@ func runDoctor(ctx context.Context, s streams, o doctorOptions) error {
 	for _, r := range reports {
 		count[r.State]++
 	}
+	blind := count[doctor.Denied] + count[doctor.Failed]
 	if o.json {
 		if err := s.json(map[string]any{"stage": o.stage, "findings": count[doctor.Bad], "reports": reports}); err != nil {
 			return fmt.Errorf("print the reports: %w", err)
 		}
 	} else {
-		fmt.Fprintf(s.out, "\nFindings: %d. In order: %d. Not looked at: %d.\n", count[doctor.Bad], count[doctor.OK], count[doctor.Unchecked]+count[doctor.Failed])
+		fmt.Fprintf(s.out, "\nFindings: %d. OK: %d. Not looked at: %d.\n", count[doctor.Bad], count[doctor.OK], count[doctor.Unchecked]+blind)
 	}
 	switch {
 	case count[doctor.Bad] > 0:
 		return errNotSo
-	case count[doctor.Failed] > 0:
-		return fmt.Errorf("%d of the checks could not be made; see above", count[doctor.Failed])
+	case blind > 0:
+		return fmt.Errorf("%d of the checks could not be made; see above", blind)
 	}
 	return nil
 }
 
 func printReport(s streams, r doctor.Report) {
-	mark := map[doctor.State]string{doctor.OK: "ok", doctor.Bad: "FINDING", doctor.Unchecked: "-", doctor.Failed: "FAILED"}[r.State]
-	fmt.Fprintf(s.out, "%-7s  %-19s  %s\n", mark, r.Check, r.Says)
+	mark := map[doctor.State]string{doctor.OK: "ok", doctor.Bad: "FINDING", doctor.Unchecked: "-", doctor.Denied: "DENIED", doctor.Failed: "FAILED"}[r.State]
+	fmt.Fprintf(s.out, "%-7s  %-19s  %s\n", mark, r.Check, printable(r.Says))
 	if r.Next != "" {
 		fmt.Fprintf(s.out, "%-7s  %-19s  Next: %s\n", "", "", r.Next)
 	}

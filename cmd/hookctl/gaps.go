@@ -3,7 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
-	"text/tabwriter"
+	"strconv"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/service/cloudformation"
@@ -20,7 +20,7 @@ func newGaps(s streams) *cobra.Command {
 	since := ageFlag(2 * time.Hour)
 	cmd := &cobra.Command{
 		Use:   "gaps",
-		Short: "After an outage: what was lost or may be, and which Nylas calls list it",
+		Short: "After an outage: what was or may be lost, and which calls to Nylas list it",
 		Long: `gaps reads the access log and the receiver's log of the last hours and says, minute by
 minute, what became of the deliveries:
 
@@ -35,7 +35,8 @@ Then it names the calls to Nylas that list what happened meanwhile, of the types
 this stage receives. It calls nothing itself. Requests without a proper signature and
 hookctl's smoke tests do not count.
 
-Times are UTC. The exit code is 0 when nothing is missing, else 1.`,
+Times are UTC. The exit code is 0 when nothing is missing, else 1; also where the access
+log is empty, so that the half of the answers is not known.`,
 		Example: `  hookctl gaps --stage prod
   hookctl gaps --stage prod --since 1d
   hookctl gaps --stage prod --since 6h --json | jq '.report.gaps'`,
@@ -56,7 +57,7 @@ func runGaps(ctx context.Context, s streams, t target, since time.Duration) erro
 	}
 	resources, err := deployment.FindResources(ctx, cloudformation.NewFromConfig(f.aws), t.stage)
 	if err != nil {
-		return err
+		return deployment.Explain(err)
 	}
 	to := time.Now()
 	from := to.Add(-since).Truncate(time.Minute)
@@ -98,7 +99,7 @@ func runGaps(ctx context.Context, s streams, t target, since time.Duration) erro
 	if report.NoAccessLog {
 		s.stderrf("The access log is empty, so what the gateway answered by itself is not known. Is the account's logging role there? make deploy STAGE=account")
 	}
-	if len(report.Gaps) > 0 {
+	if len(report.Gaps) > 0 || report.NoAccessLog {
 		return errNotSo
 	}
 	return nil
@@ -107,28 +108,31 @@ func runGaps(ctx context.Context, s streams, t target, since time.Duration) erro
 const minutes = "01-02 15:04"
 
 func printGaps(s streams, r gaps.Report, fill []gaps.Range) error {
-	table := tabwriter.NewWriter(s.out, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(table, "FROM (UTC)\tTO\tMINUTES\tSTATE\tACCEPTED\tTRIED AGAIN\tLOST\tNOT NYLAS")
+	table := newTable(s.out, "FROM (UTC)", "TO", "MINUTES", "STATE", "ACCEPTED", "TRIED AGAIN", "LOST", "NOT NYLAS")
 	for _, span := range r.Spans() {
-		fmt.Fprintf(table, "%s\t%s\t%d\t%s\t%d\t%d\t%d\t%d\n", span.From.Format(minutes), span.To.Format(minutes),
-			span.To.Sub(span.From)/time.Minute, span.Sort, span.Accepted, span.Again, span.Lost, span.Strangers)
+		table.row(span.From.Format(minutes), span.To.Format(minutes), strconv.Itoa(int(span.To.Sub(span.From)/time.Minute)),
+			span.Sort, strconv.Itoa(span.Accepted), strconv.Itoa(span.Again), strconv.Itoa(span.Lost), strconv.Itoa(span.Strangers))
 	}
-	if err := table.Flush(); err != nil {
+	if err := table.end(); err != nil {
 		return err
 	}
 	if len(r.Gaps) == 0 {
-		fmt.Fprintln(s.out, "\nNothing is missing.")
-		return nil
-	}
-	fmt.Fprintln(s.out)
-	table = tabwriter.NewWriter(s.out, 0, 0, 2, ' ', 0)
-	for _, g := range r.Gaps {
-		fmt.Fprintf(table, "%s\t%s to %s\t%s\n", g.Kind, g.From.Format(minutes), g.To.Format(minutes), g.Says)
-	}
-	if err := table.Flush(); err != nil {
+		sentence := "\nNothing is missing."
+		if r.NoAccessLog {
+			sentence = "\nIn the receiver's log nothing is missing."
+		}
+		_, err := fmt.Fprintln(s.out, sentence)
 		return err
 	}
-	fmt.Fprintf(s.out, "\nWhat happened meanwhile, for every grant of GET /v3/grants (%d were seen here). Times begin\n15 minutes early, for what was on its way:\n", r.Grants)
+	fmt.Fprintln(s.out)
+	table = newTable(s.out)
+	for _, g := range r.Gaps {
+		table.row(string(g.Kind), g.From.Format(minutes)+" to "+g.To.Format(minutes), g.Says)
+	}
+	if err := table.end(); err != nil {
+		return err
+	}
+	fmt.Fprintf(s.out, "\nThese calls list what happened meanwhile. Make them for every grant of GET /v3/grants (in these logs: %d).\nThe times begin 15 minutes earlier, because a notification may have been on its way.\n", r.Grants)
 	for _, ask := range fill {
 		fmt.Fprintf(s.out, "\n%s to %s\n", ask.From.Format(minutes), ask.To.Format(minutes))
 		for _, call := range ask.Calls {

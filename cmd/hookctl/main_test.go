@@ -4,12 +4,15 @@ import (
 	"bytes"
 	"context"
 	"io"
+	"log"
 	"net/http"
+	"net/http/httptest"
 	"slices"
 	"strings"
 	"testing"
 
 	"github.com/onepagecrm/nylas-webhooks/cmd/hookctl/internal/standin"
+	"github.com/onepagecrm/nylas-webhooks/infra/stages"
 	"github.com/onepagecrm/nylas-webhooks/test/canary"
 )
 
@@ -36,11 +39,18 @@ func TestExitCodesAndSentences(t *testing.T) {
 		{"unknown flag", nil, "demo --nonsense", exitUsage, []string{"unknown flag", "hookctl demo --help"}},
 		{"an argument too many", nil, "demo more", exitUsage, []string{"hookctl demo --help"}},
 		{"no stage", nil, "demo", exitUsage, []string{"--stage is missing"}},
+		{"a stack instead of a stage", nil, "dlq ls --stage NylasWebhooks-prod", exitUsage, []string{"Give --stage prod"}},
+		{"an ARN instead of a stage", nil, "webhook list --stage arn:aws:cloudformation:eu-west-1:123456789012:stack/NylasWebhooks-prod/0a1b", exitUsage, []string{"Give --stage prod"}},
+		{"a stage in capitals", nil, "dlq ls --stage PROD", exitUsage, []string{"Give --stage prod"}},
+		{"what can be no stage", nil, "dlq ls --stage https://example.com", exitUsage, []string{"The stages are local, dev, staging, prod"}},
 		{"a rate of nothing", nil, "spill replay --stage local --rate 0", exitUsage, []string{"--rate is a number from 1"}},
 		{"none at most", nil, "spill replay --stage local --max -1", exitUsage, []string{"--max is a number from 1"}},
 		{"demo against a real stage", nil, "demo --stage prod", exitUsage, []string{"--stage local only"}},
 		{"demo without the engine", func(t *testing.T, _ *standin.Stage) { t.Setenv("AWS_ENDPOINT_URL", "") },
 			"demo --stage local", exitUsage, []string{"AWS_ENDPOINT_URL is not set", "make run"}},
+		{"a webhook elsewhere", func(_ *testing.T, s *standin.Stage) {
+			s.Stacks["NylasWebhooks-local"]["WebhookUrl"] = "https://hooks.example.com/nylas"
+		}, "send --stage local message_created", exitFailed, []string{"not this machine"}},
 		{"no region", func(t *testing.T, _ *standin.Stage) { t.Setenv("AWS_REGION", ""); t.Setenv("AWS_DEFAULT_REGION", "") },
 			"demo --stage local", exitFailed, []string{"AWS_REGION"}},
 		{"no credentials", func(t *testing.T, _ *standin.Stage) {
@@ -89,6 +99,39 @@ func TestExitCodesAndSentences(t *testing.T) {
 	}
 }
 
+// What is between may answer with what was sent; of AWS's words only those of known forms
+// are shown.
+func TestAWSsOwnWordsAreNotShown(t *testing.T) {
+	for action, args := range map[string]string{
+		"DescribeStacks": "dlq ls", "GetQueueAttributes": "dlq ls", "ReceiveMessage": "dlq redrive",
+		"SendMessageBatch": "dlq redrive", "GetSecretValue": "secret status", "PurgeQueue": "dlq purge --yes-purge dead",
+	} {
+		stage := standin.New(t)
+		stage.Bury(encoded(t, "one", "{}"))
+		stage.Refuse[action] = "InternalFailure"
+		code, stdout, stderr := hookctl(t, "", append(strings.Fields(args), "--stage", "local")...)
+		if code != exitFailed || !strings.Contains(stderr, action+": 400 InternalFailure") || strings.Contains(stdout+stderr, "refused by the test") {
+			t.Errorf("%s refused, %s: exit code %d\n%s%s", action, args, code, stdout, stderr)
+		}
+	}
+}
+
+func TestUntrustedCertificate(t *testing.T) {
+	stage := standin.New(t)
+	stage.Store("secret-of-the-stage")
+	server := httptest.NewTLSServer(http.NotFoundHandler())
+	server.Config.ErrorLog = log.New(io.Discard, "", 0)
+	defer server.Close()
+	stage.Stacks["NylasWebhooks-local"]["WebhookUrl"] = server.URL + "/nylas"
+	for _, args := range []string{"send --stage local message_created", "dlq ls --stage local"} {
+		code, _, stderr := hookctl(t, "", strings.Fields(args)...)
+		if code != exitFailed || !strings.Contains(stderr, "certificate is not trusted") || !strings.Contains(stderr, "AWS_CA_BUNDLE") || strings.Contains(stderr, "nothing answers") {
+			t.Errorf("%s: exit code %d\n%s", args, code, stderr)
+		}
+		t.Setenv("AWS_ENDPOINT_URL", server.URL) // the next one does not trust AWS
+	}
+}
+
 func TestInterrupted(t *testing.T) {
 	stage := standin.New(t)
 	ctx, cancel := context.WithCancel(t.Context())
@@ -106,8 +149,11 @@ func TestHelpAndCompletion(t *testing.T) {
 			t.Errorf("hookctl %s: exit code %d, %d bytes, stderr %q", args, code, len(stdout), stderr)
 		}
 	}
-	_, stdout, _ := hookctl(t, "", "__complete", "demo", "--stage", "")
-	if !strings.Contains(stdout, "local\n") || !strings.Contains(stdout, "prod\n") {
-		t.Errorf("completion of --stage offers %q", stdout)
+	_, offered, _ := hookctl(t, "", "__complete", "demo", "--stage", "")
+	_, help, _ := hookctl(t, "", "demo", "--help")
+	for _, stage := range stages.All() {
+		if !strings.Contains(offered, stage.Name+"\n") || !strings.Contains(help, stage.Name) {
+			t.Errorf("completion and help of --stage lack %s: %q", stage.Name, offered)
+		}
 	}
 }

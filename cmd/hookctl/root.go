@@ -8,11 +8,13 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/cloudformation"
+	"github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
 	"github.com/spf13/cobra"
 
 	"github.com/onepagecrm/nylas-webhooks/cmd/hookctl/internal/deployment"
 	"github.com/onepagecrm/nylas-webhooks/cmd/hookctl/internal/secret"
+	"github.com/onepagecrm/nylas-webhooks/infra/stages"
 )
 
 type streams struct {
@@ -43,7 +45,8 @@ Data goes to standard output, everything else to standard error.
 
 Exit codes:
     0  done, and everything is as it should be
-    1  done, and the answer is no: not verified, not accepted, not all arrived
+    1  done, and the answer is no, or not complete: not verified, not accepted,
+       not all arrived, messages in flight
     2  the command was given wrongly; nothing was done
     3  it could not be done: no credentials, no permission, not deployed, no network
   130  interrupted`,
@@ -91,17 +94,37 @@ func (t *target) flags(cmd *cobra.Command) {
 }
 
 func (t *target) stageFlag(cmd *cobra.Command) {
-	cmd.Flags().StringVar(&t.stage, "stage", "", "the stage to work on: local, dev, staging, prod (required)")
+	cmd.Flags().StringVar(&t.stage, "stage", "", "the stage to work on: "+joined(stageNames())+" (required)")
 	// Not MarkFlagRequired: its error cannot be told from other failures.
-	cmd.PreRunE = func(cmd *cobra.Command, _ []string) error {
+	cmd.PreRunE = func(*cobra.Command, []string) error {
 		if t.stage == "" {
-			return usagef("--stage is missing. Give local, dev, staging or prod")
+			return usagef("--stage is missing. The stages are %s", joined(stageNames()))
 		}
-		return nil
+		return t.formed()
 	}
 	// The error is for a flag that is not there.
-	_ = cmd.RegisterFlagCompletionFunc("stage", cobra.FixedCompletions(
-		[]string{"local", "dev", "staging", "prod"}, cobra.ShellCompDirectiveNoFileComp))
+	_ = cmd.RegisterFlagCompletionFunc("stage", cobra.FixedCompletions(stageNames(), cobra.ShellCompDirectiveNoFileComp))
+}
+
+// stageNames are the stages that this version of the project has. A stage of another
+// version works as well: what is deployed decides.
+func stageNames() []string {
+	var names []string
+	for _, stage := range stages.All() {
+		names = append(names, stage.Name)
+	}
+	return names
+}
+
+// formed tells who gave the stack's name or ARN what --stage has to be.
+func (t *target) formed() error {
+	switch name, ok := deployment.StageName(t.stage); {
+	case !ok:
+		return usagef("--stage takes the name of a stage, and %q is none. The stages are %s", t.stage, joined(stageNames()))
+	case name != t.stage:
+		return usagef("--stage takes the name of a stage. Give --stage %s instead of %q", name, t.stage)
+	}
+	return nil
 }
 
 // found is a stage that is there, and how to talk to AWS about it.
@@ -111,12 +134,21 @@ type found struct {
 }
 
 func (t *target) find(ctx context.Context) (found, error) {
-	cfg, err := deployment.Connect(ctx)
+	if err := deployment.CheckLocal(t.stage); err != nil {
+		return found{}, err
+	}
+	cfg, err := deployment.Connect(ctx, t.stage)
 	if err != nil {
 		return found{}, err
 	}
 	d, err := deployment.Find(ctx, cloudformation.NewFromConfig(cfg), t.stage)
 	return found{d, cfg}, err
+}
+
+func (f found) s3() *s3.Client {
+	return s3.NewFromConfig(f.aws, func(o *s3.Options) {
+		o.UsePathStyle = deployment.Endpoint() != "" // a local engine's host has no subdomain per bucket
+	})
 }
 
 // secrets is the stage's webhook secret.

@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"fmt"
-	"text/tabwriter"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -11,12 +10,13 @@ import (
 	"github.com/onepagecrm/nylas-webhooks/cmd/hookctl/internal/deployment"
 	"github.com/onepagecrm/nylas-webhooks/cmd/hookctl/internal/secret"
 	"github.com/onepagecrm/nylas-webhooks/lambda/contract"
+	"github.com/onepagecrm/nylas-webhooks/notification"
 )
 
 func newSecret(s streams) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "secret",
-		Short: "Look after the webhook secret of a stage",
+		Short: "Store, check and rotate the webhook secret of a stage",
 		Long: `The webhook secret is what Nylas signs notifications with. Nylas chooses it and shows
 it once; the stage keeps it in AWS Secrets Manager. The current value verifies, and
 for 60 minutes after it was stored the previous one does, too, because Nylas repeats
@@ -101,7 +101,7 @@ func describe(d deployment.Deployment, stored secret.Stored, now time.Time) secr
 	status := secretStatus{Stage: d.Stage, Secret: d.SecretName, Versions: []secretVersion{}}
 	add := func(v secret.Version, label string, until *time.Time) secretVersion {
 		one := secretVersion{ID: v.ID, Label: label, Created: v.Created.UTC(), AgeSeconds: int(now.Sub(v.Created).Seconds()), Until: until}
-		if err := secret.Check(v.Value); err != nil {
+		if err := notification.CheckSecret(v.Value); err != nil {
 			one.Unusable = err.Error()
 		}
 		one.Verifies = one.Unusable == "" && (until == nil || now.Before(*until))
@@ -116,7 +116,10 @@ func describe(d deployment.Deployment, stored secret.Stored, now time.Time) secr
 	current := add(stored.Current, "AWSCURRENT", nil)
 	status.Usable = current.Verifies
 	if !status.Usable {
-		status.Problem = "The current version verifies nothing: " + current.Unusable + ". " + set
+		status.Problem = "The current version is " + current.Unusable + ". No notification of Nylas verifies with it: every one is answered 503. " + set
+		if stored.Current.Value != "" {
+			status.Problem += " --correct"
+		}
 	}
 	if stored.Previous.ID != "" {
 		until := stored.Current.Created.Add(contract.PreviousSecretLifetime).UTC()
@@ -132,12 +135,11 @@ func (status secretStatus) print(s streams) error {
 	fmt.Fprintf(s.out, "Secret %s of stage %s\n", status.Secret, status.Stage)
 	if len(status.Versions) > 0 {
 		fmt.Fprintln(s.out)
-		table := tabwriter.NewWriter(s.out, 0, 0, 2, ' ', 0)
-		fmt.Fprintln(table, "  LABEL\tVERSION\tCREATED\tAGE\tVERIFIES")
+		table := newTable(s.out, "  LABEL", "VERSION", "CREATED", "AGE", "VERIFIES")
 		for _, v := range status.Versions {
-			fmt.Fprintf(table, "  %s\t%s\t%s\t%s\t%s\n", v.Label, v.ID, v.Created.Format(time.RFC3339), short(time.Duration(v.AgeSeconds)*time.Second), v.verifies())
+			table.row("  "+v.Label, v.ID, v.Created.Format(time.RFC3339), short(time.Duration(v.AgeSeconds)*time.Second), v.verifies())
 		}
-		if err := table.Flush(); err != nil {
+		if err := table.end(); err != nil {
 			return err
 		}
 	}

@@ -61,11 +61,11 @@ func newSecretRevokePrevious(s streams) *cobra.Command {
 	var t target
 	cmd := &cobra.Command{
 		Use:   "revoke-previous",
-		Short: "Let the previous secret verify nothing any more",
+		Short: "Take the previous secret out of use",
 		Long: `revoke-previous takes the label AWSPREVIOUS from the secret's previous version, so
-that signatures made with it do not verify any more: for a secret that has leaked.
+that signatures made with it are refused: for a secret that has leaked.
 Functions that run have it in memory for up to 5 minutes more. What Nylas signed with
-it before a rotation and still repeats is refused from then on.`,
+it before a rotation, and still repeats, is refused from then on.`,
 		Example: `  hookctl secret revoke-previous --stage prod`,
 		Args:    cobra.NoArgs,
 		RunE:    func(cmd *cobra.Command, _ []string) error { return runSecretRevokePrevious(cmd.Context(), s, t) },

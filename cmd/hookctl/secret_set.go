@@ -9,6 +9,7 @@ import (
 
 	"github.com/onepagecrm/nylas-webhooks/cmd/hookctl/internal/deployment"
 	"github.com/onepagecrm/nylas-webhooks/cmd/hookctl/internal/secret"
+	"github.com/onepagecrm/nylas-webhooks/notification"
 )
 
 type secretSetOptions struct {
@@ -28,9 +29,10 @@ forgotten. What was current verifies for another 60 minutes.
 
 --correct replaces a value that was mistyped: the version before the mistake becomes
 the previous one again, so that notifications that were signed with it still verify,
-and the mistyped value verifies nothing. When it is interrupted, run it again.
+and signatures made with the mistyped value are refused. When it is interrupted, run it again.
 
-The public key of Nylas's test button is refused: anybody can sign with it.`,
+What cannot be Nylas's is refused: JSON, quotes, several lines, blanks, fewer than 8
+characters, and the public key of Nylas's test button, with which anybody can sign.`,
 		Example: `  hookctl secret set --stage prod
   pass nylas/webhook | hookctl secret set --stage prod
   hookctl secret set --stage prod --correct`,
@@ -60,8 +62,8 @@ func runSecretSet(ctx context.Context, s streams, o secretSetOptions) error {
 	if err != nil {
 		return err
 	}
-	if err := secret.Check(value); err != nil {
-		return usagef("%w. Nothing was stored", err)
+	if err := notification.CheckSecret(value); err != nil {
+		return usagef("what was given is %w. Nothing was stored", err)
 	}
 	change := f.secrets().Set
 	if o.correct {
@@ -90,7 +92,7 @@ func reportChange(ctx context.Context, s streams, f found, asJSON bool, result s
 	sentence := map[secret.Result]string{
 		secret.Unchanged: "This value is current already; nothing was written.",
 		secret.Saved:     "Stored.",
-		secret.Corrected: "Corrected: the mistyped value verifies nothing.",
+		secret.Corrected: "Corrected: signatures made with the mistyped value are refused.",
 	}[result]
 	if result != secret.Unchanged {
 		// The receiver reads again at the first signature that it cannot verify, at most

@@ -21,11 +21,15 @@ func TestSecretSet(t *testing.T) {
 	}{
 		{"", "first-secret\n", exitOK, "Stored.", "", []string{"first-secret"}},
 		{"", "first-secret", exitOK, "current already; nothing was written", "", []string{"first-secret"}},
-		{"", "tpyo\n", exitOK, "The previous one verifies until 20", "", []string{"tpyo", "first-secret"}},
+		{"", "secret-tpyo\n", exitOK, "The previous one verifies until 20", "", []string{"secret-tpyo", "first-secret"}},
 		{"--correct", "second-secret\n", exitOK, "Corrected", "", []string{"second-secret", "first-secret"}},
-		{"", notification.MockSecret + "\n", exitUsage, "", "the events of its test button", []string{"second-secret", "first-secret"}},
+		{"", notification.MockSecret + "\n", exitUsage, "", "the public key of Nylas's test events", []string{"second-secret", "first-secret"}},
 		{"", "", exitUsage, "", "standard input is empty", []string{"second-secret", "first-secret"}},
 		{"", "two words\n", exitUsage, "", "Nothing was stored", []string{"second-secret", "first-secret"}},
+		{"", "first-line\nsecond-line\n", exitUsage, "", "more than one line", []string{"second-secret", "first-secret"}},
+		{"--correct", `{"webhook_secret":"third-secret"}`, exitUsage, "", "looks like JSON", []string{"second-secret", "first-secret"}},
+		{"", `"third-secret"`, exitUsage, "", "it has quotes", []string{"second-secret", "first-secret"}},
+		{"", "t", exitUsage, "", "fewer than 8 characters", []string{"second-secret", "first-secret"}},
 		{"third-secret", "x\n", exitUsage, "", "unknown command", []string{"second-secret", "first-secret"}},
 	} {
 		code, stdout, stderr := hookctl(t, step.stdin, append([]string{"secret", "set", "--stage", "local"}, strings.Fields(step.args)...)...)
@@ -35,7 +39,7 @@ func TestSecretSet(t *testing.T) {
 		if got := stage.Secrets(); !slices.Equal(got, step.want) {
 			t.Errorf("set %s <<< %q: stored %q, want %q", step.args, step.stdin, got, step.want)
 		}
-		if value := strings.TrimSpace(step.stdin); value != "" && value != "x" && strings.Contains(stdout+stderr, value) {
+		if value := strings.TrimSpace(step.stdin); value != "" && len(value) > 1 && strings.Contains(stdout+stderr, value) {
 			t.Errorf("the value was printed: %s%s", stdout, stderr)
 		}
 	}
@@ -49,8 +53,10 @@ func TestSecretStatus(t *testing.T) {
 		want   []string
 	}{
 		{"nothing", nil, exitNotSo, []string{"No secret is stored", "hookctl secret set --stage local"}},
-		{"an empty one", []string{""}, exitNotSo, []string{"AWSCURRENT", "no: the secret is empty"}},
-		{"the mock key", []string{notification.MockSecret}, exitNotSo, []string{"no: this is the public constant", "verifies nothing"}},
+		{"an empty one", []string{""}, exitNotSo, []string{"AWSCURRENT", "it is empty", "hookctl secret set --stage local\n"}},
+		{"the mock key", []string{notification.MockSecret}, exitNotSo, []string{"the public key of Nylas's test events", "No notification of Nylas verifies"}},
+		{"JSON", []string{`{"webhook_secret":"secret-1"}`}, exitNotSo, []string{"it looks like JSON", "hookctl secret set --stage local --correct"}},
+		{"quotes, and before it a good one", []string{"secret-1", `"secret-2"`}, exitNotSo, []string{"it has quotes", "until 20"}},
 		{"one", []string{"secret-1"}, exitOK, []string{"AWSCURRENT", "version-1", "yes"}},
 		{"two", []string{"secret-1", "secret-2"}, exitOK, []string{"version-2", "AWSPREVIOUS", "version-1", "until 20"}},
 	} {
@@ -74,7 +80,7 @@ func TestSecretStatus(t *testing.T) {
 				t.Errorf("%v, %+v", err, status)
 			}
 			for _, value := range test.stored {
-				if strings.HasPrefix(value, "secret-") && strings.Contains(stdout+asJSON, value) {
+				if len(value) > 0 && value != notification.MockSecret && strings.Contains(stdout+asJSON, strings.Trim(value, `"`)) {
 					t.Errorf("the value was printed:\n%s%s", stdout, asJSON)
 				}
 			}
@@ -85,7 +91,7 @@ func TestSecretStatus(t *testing.T) {
 func TestSecretStatusOfAnInterruptedCorrection(t *testing.T) {
 	stage := standin.New(t)
 	stage.Store("secret-1")
-	stage.Store("tpyo")
+	stage.Store("secret-tpyo")
 	stage.Refuse["PutSecretValue"] = "InternalServiceError"
 	if code, _, stderr := hookctl(t, "secret-2\n", "secret", "set", "--correct", "--stage", "local"); code != exitFailed || !strings.Contains(stderr, "Run the same command again") {
 		t.Errorf("exit code %d\n%s", code, stderr)

@@ -15,6 +15,7 @@ import (
 	"github.com/onepagecrm/nylas-webhooks/cmd/hookctl/internal/deployment"
 	"github.com/onepagecrm/nylas-webhooks/cmd/hookctl/internal/secret"
 	"github.com/onepagecrm/nylas-webhooks/cmd/hookctl/internal/sender"
+	"github.com/onepagecrm/nylas-webhooks/internal/awserror"
 	"github.com/onepagecrm/nylas-webhooks/notification"
 	"github.com/onepagecrm/nylas-webhooks/notification/samples"
 )
@@ -112,7 +113,7 @@ func runSend(ctx context.Context, s streams, o sendOptions) error {
 		return err
 	}
 	if o.stage == prod && o.expected() == http.StatusOK {
-		question := fmt.Sprintf("This puts %d made-up notifications before prod's consumer, the real CRM. To check prod without that: hookctl doctor --stage prod", o.count)
+		question := fmt.Sprintf("This sends %d made-up notifications to prod's consumer, the real CRM. To check prod without that: hookctl doctor --stage prod", o.count)
 		if err := confirm(ctx, s, prod, o.confirmed, "--yes-send", question); err != nil {
 			return err
 		}
@@ -135,7 +136,15 @@ func (o sendOptions) read(s streams) ([][]byte, error) {
 		return nil, usagef("give samples or --file, not both")
 	case o.file != "":
 		body, err := readFile(s, o.file)
-		return [][]byte{body}, err
+		if err != nil {
+			return nil, err
+		}
+		if o.changes() {
+			if _, _, err := sender.Fresh(body, o.grant(0)); err != nil {
+				return nil, usagef("--count and --grants make other notifications of %s, which does not work: %w. Send it alone, as it is", o.file, err)
+			}
+		}
+		return [][]byte{body}, nil
 	case len(o.names) == 0 && !o.countGiven:
 		return nil, usagef("name samples, or give --file or --count. The samples are %s", joined(sampleNames()))
 	}
@@ -166,18 +175,28 @@ func (o sendOptions) key(ctx context.Context, f found) (string, error) {
 	if stored.Current.Value == "" {
 		return "", fmt.Errorf("stage %s has no webhook secret stored, so nothing can be signed. Store the one that Nylas gave: hookctl secret set --stage %s", o.stage, o.stage)
 	}
+	if err := notification.CheckSecret(stored.Current.Value); err != nil {
+		return "", fmt.Errorf("the stored value of stage %s is %w. The stage would accept what is signed with it, and refuse all that Nylas sends. Store the right one: hookctl secret set --correct --stage %s", o.stage, err, o.stage)
+	}
 	return stored.Current.Value, nil
+}
+
+// changes tells whether what is sent is made anew: all but a file that goes once, as it is.
+func (o sendOptions) changes() bool { return o.file == "" || o.count > 1 || o.grants > 0 }
+
+// grant is the made-up one of the i-th notification, "" for its own.
+func (o sendOptions) grant(i int) string {
+	if o.grants == 0 {
+		return ""
+	}
+	return fmt.Sprintf("00000000-0000-4000-8000-%012d", i%o.grants)
 }
 
 // make returns the i-th notification to send.
 func (o sendOptions) make(bodies [][]byte, key string, i int) (sender.Delivery, error) {
 	body := bodies[i%len(bodies)]
-	grant := ""
-	if o.grants > 0 {
-		grant = fmt.Sprintf("00000000-0000-4000-8000-%012d", i%o.grants)
-	}
-	if o.file == "" || o.count > 1 || grant != "" {
-		fresh, _, err := sender.Fresh(body, grant)
+	if o.changes() {
+		fresh, _, err := sender.Fresh(body, o.grant(i))
 		if err != nil {
 			return sender.Delivery{}, fmt.Errorf("make another one of it: %w", err)
 		}
@@ -201,7 +220,7 @@ type sent struct {
 	Bytes        int    `json:"bytes"`
 	Status       int    `json:"status"` // 0: no answer
 	Milliseconds int64  `json:"milliseconds"`
-	Problem      string `json:"problem,omitempty"` // why there was no answer
+	Problem      string `json:"problem,omitempty"` // why there was no answer of the receiver
 }
 
 // sendResult is what --json prints.
@@ -210,7 +229,7 @@ type sendResult struct {
 	WebhookURL string         `json:"webhook_url"`
 	Expected   int            `json:"expected_status"`
 	Sent       int            `json:"sent"`
-	Answers    map[string]int `json:"answers"` // by status, "none" among them
+	Answers    map[string]int `json:"answers"` // by status, "none" and "not the receiver's 200" among them
 	Seconds    float64        `json:"seconds"`
 	// Latency is in milliseconds, of what was answered.
 	Latency       map[string]int64 `json:"latency_ms,omitempty"`
@@ -228,13 +247,18 @@ func (o sendOptions) deliver(ctx context.Context, s streams, f found, next func(
 	err := sender.New(f.WebhookURL, parallel).Many(ctx, o.count, o.rate, parallel, next, func(d sender.Delivery, a sender.Answer, err error) {
 		line := sent{ID: d.ID, Type: d.Type, GrantID: d.GrantID, Bytes: len(d.Body), Status: a.Status, Milliseconds: a.Took.Milliseconds()}
 		answer := strconv.Itoa(a.Status)
-		if err != nil {
-			last, answer, line.Problem = err, "none", err.Error()
+		switch {
+		case err != nil:
+			last, answer, line.Problem = err, "none", awserror.Text(err)
+		case a.Status == http.StatusOK && len(a.Body) > 0:
+			// The receiver accepts without a word. A proxy's page is no yes, nor is what an
+			// engine says that has lost the function's code.
+			answer, line.Problem = "not the receiver's 200", fmt.Sprintf("%d bytes came with the 200", len(a.Body))
 		}
 		result.Answers[answer]++
 		result.Notifications = append(result.Notifications, line)
 		if o.count <= listed && !o.json {
-			fmt.Fprintf(s.out, "%-4s  %-24s  %s  %d bytes  %d ms\n", answer, d.Type, d.ID, len(d.Body), line.Milliseconds)
+			fmt.Fprintf(s.out, "%-4s  %-24s  %s  %d bytes  %d ms\n", answer, printable(d.Type), printable(d.ID), len(d.Body), line.Milliseconds)
 		}
 		told.tellf("%d of %d sent", len(result.Notifications), o.count)
 	})
@@ -242,7 +266,7 @@ func (o sendOptions) deliver(ctx context.Context, s streams, f found, next func(
 	result.Latency = latency(result.Notifications)
 	if err != nil {
 		if result.Sent > 0 {
-			s.stderrf("%d of %d were sent before it ended", result.Sent, o.count)
+			s.stderrf("Before it ended, %d of %d were sent.", result.Sent, o.count)
 		}
 		return err
 	}
@@ -265,7 +289,7 @@ func (r sendResult) print(s streams, asJSON bool) error {
 				fmt.Fprintf(s.out, "%-4s  %d\n", answer, r.Answers[answer])
 			}
 		}
-		fmt.Fprintf(s.out, "%d of %d were answered %d, as they should be\n", r.Answers[strconv.Itoa(r.Expected)], r.Sent, r.Expected)
+		fmt.Fprintf(s.out, "Answered %d, as expected: %d of %d\n", r.Expected, r.Answers[strconv.Itoa(r.Expected)], r.Sent)
 	}
 	if r.Answers[strconv.Itoa(r.Expected)] != r.Sent {
 		s.stderrf("To see why: hookctl tail --stage %s --since 5m", r.Stage)

@@ -21,13 +21,13 @@ func TestSend(t *testing.T) {
 		last   string // line of standard output
 		queued int
 	}{
-		{"one sample", "message_created", exitOK, "1 of 1 were answered 200, as they should be", 1},
-		{"two samples", "message_created grant_expired", exitOK, "2 of 2 were answered 200, as they should be", 2},
-		{"all samples in turn", "--count 25 --grants 3", exitOK, "25 of 25 were answered 200, as they should be", 25},
-		{"at a rate", "message_created --count 3 --rate 1000", exitOK, "3 of 3 were answered 200, as they should be", 3},
-		{"tampered", "message_created --tamper", exitOK, "1 of 1 were answered 503, as they should be", 0},
-		{"unsigned", "message_created --unsigned", exitOK, "1 of 1 were answered 401, as they should be", 0},
-		{"wrong secret", "message_created --wrong-secret", exitOK, "1 of 1 were answered 503, as they should be", 0},
+		{"one sample", "message_created", exitOK, "Answered 200, as expected: 1 of 1", 1},
+		{"two samples", "message_created grant_expired", exitOK, "Answered 200, as expected: 2 of 2", 2},
+		{"all samples in turn", "--count 25 --grants 3", exitOK, "Answered 200, as expected: 25 of 25", 25},
+		{"at a rate", "message_created --count 3 --rate 1000", exitOK, "Answered 200, as expected: 3 of 3", 3},
+		{"tampered", "message_created --tamper", exitOK, "Answered 503, as expected: 1 of 1", 0},
+		{"unsigned", "message_created --unsigned", exitOK, "Answered 401, as expected: 1 of 1", 0},
+		{"wrong secret", "message_created --wrong-secret", exitOK, "Answered 503, as expected: 1 of 1", 0},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			stage := standin.New(t)
@@ -93,16 +93,24 @@ func TestSendRefusals(t *testing.T) {
 		{"unknown sample", "--stage local nonsense", "", nil, exitUsage, `no sample "nonsense"`},
 		{"file and sample", "--stage local message_created --file x", "", nil, exitUsage, "not both"},
 		{"no such file", "--stage local --file /nowhere/x", "", nil, exitUsage, "no such file"},
+		{"a broken file, more than once", "--stage local --file - --count 2", `{"id":`, nil, exitUsage, "Send it alone"},
+		{"a broken file, with grants", "--stage local --file - --grants 2", `{"id":`, nil, exitUsage, "Send it alone"},
+		{"no grant to replace", "--stage local --file - --grants 2", `{"id":"0123456789abcdef","empty":""}`, nil, exitUsage, "no grant id"},
+		{"somebody else's 200", "--stage local message_created", "", func(s *standin.Stage) {
+			s.Store("secret-of-the-stage")
+			s.Webhook = func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte("<html>Sign in")) }
+		}, exitNotSo, "hookctl tail --stage local"},
 		{"count of zero", "--stage local message_created --count 0", "", nil, exitUsage, "numbers from 1"},
 		{"two refusals at once", "--stage local message_created --tamper --unsigned", "", nil, exitUsage, "one of --tamper"},
 		{"no secret stored", "--stage local message_created", "", nil, exitFailed, "hookctl secret set --stage local"},
+		{"what is stored is not Nylas's", "--stage local message_created", "", func(s *standin.Stage) { s.Store(`"41dD3-nXTUfebYuk81Gr"`) }, exitFailed, "it has quotes"},
 		{"prod, not confirmed", "--stage prod message_created", "yes\n", func(s *standin.Stage) { s.Stacks["NylasWebhooks-prod"] = s.Stacks["NylasWebhooks-local"] }, exitUsage, "nothing was done"},
 		{"webhook gone", "--stage local message_created", "", func(s *standin.Stage) {
-			s.Store("x")
+			s.Store("secret-of-the-stage")
 			s.Stacks["NylasWebhooks-local"]["WebhookUrl"] = "http://127.0.0.1:1/nylas"
 		}, exitFailed, "nothing answers"},
 		{"not accepted", "--stage local message_created", "", func(s *standin.Stage) {
-			s.Store("x")
+			s.Store("secret-of-the-stage")
 			s.Webhook = func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusServiceUnavailable) }
 		}, exitNotSo, "hookctl tail --stage local"},
 	} {
@@ -149,7 +157,7 @@ func TestVerify(t *testing.T) {
 		{"good", body, sample.Signature, []string{samples.Secret}, exitOK, "under the current secret"},
 		{"prefix and upper case", body, "sha256=" + strings.ToUpper(sample.Signature), []string{samples.Secret}, exitOK, "verified"},
 		{"rotated just now", body, sample.Signature, []string{samples.Secret, "newer"}, exitOK, "under the previous secret"},
-		{"another secret", body, sample.Signature, []string{"quite-different-value"}, exitNotSo, "matches no secret"},
+		{"another secret", body, sample.Signature, []string{"quite-different-value"}, exitNotSo, "matches none of the secrets"},
 		{"newline added", body + "\n", sample.Signature, []string{samples.Secret}, exitNotSo, "Without the newline"},
 		{"cut signature", body, sample.Signature[1:], []string{samples.Secret}, exitNotSo, "63 hex digits"},
 		{"base64 signature", body, "47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=", []string{samples.Secret}, exitNotSo, "Nylas sends hex"},

@@ -3,7 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
-	"text/tabwriter"
+	"strconv"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/service/s3"
@@ -17,7 +17,7 @@ import (
 func newSpill(s streams) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "spill",
-		Short: "Look at what SQS did not take, and put it onto the queue",
+		Short: "List what SQS did not take, and put it onto the queue",
 		Long: `spill works on the notifications that the receiver keeps in the stage's bucket when SQS
 does not take them in time. Nylas was told 200 for each, so nobody sends them again:
 they reach the consumer when they are replayed. S3 keeps them for 30 days.`,
@@ -38,11 +38,8 @@ func (t *target) spilled(ctx context.Context) (spilled.Store, error) {
 }
 
 func (f found) spilled() spilled.Store {
-	objects := s3.NewFromConfig(f.aws, func(o *s3.Options) {
-		o.UsePathStyle = deployment.Endpoint() != "" // a local engine's host has no subdomain per bucket
-	})
 	return spilled.Store{
-		Objects: objects, Queues: sqs.NewFromConfig(f.aws),
+		Objects: f.s3(), Queues: sqs.NewFromConfig(f.aws),
 		Bucket: f.BucketName, QueueURL: f.QueueURL, NoticesURL: f.SpillNoticesQueueURL,
 	}
 }
@@ -89,15 +86,15 @@ func runSpillList(ctx context.Context, s streams, t target, most int) error {
 	if t.json {
 		return s.json(map[string]any{"stage": t.stage, "bucket": store.Bucket, "objects": objects, "more": more})
 	}
-	table := tabwriter.NewWriter(s.out, 0, 0, 2, ' ', 0)
+	table := newTable(s.out)
 	if len(objects) > 0 {
-		fmt.Fprintln(table, "REQUEST\tSPILLED\tBYTES\tKEY")
+		table.row("REQUEST", "SPILLED", "BYTES", "KEY")
 	}
 	for _, o := range objects {
-		fmt.Fprintf(table, "%s\t%s ago\t%d\t%s\n", o.RequestID, short(time.Since(o.SpilledAt)), o.Bytes, o.Key)
+		table.row(o.RequestID, short(time.Since(o.SpilledAt))+" ago", strconv.FormatInt(o.Bytes, 10), o.Key)
 	}
-	if err := table.Flush(); err != nil {
-		return fmt.Errorf("print the list: %w", err)
+	if err := table.end(); err != nil {
+		return err
 	}
 	switch {
 	case more:
@@ -105,7 +102,7 @@ func runSpillList(ctx context.Context, s streams, t target, most int) error {
 	case len(objects) == 0:
 		s.stderrf("Nothing was spilled, or all of it was replayed.")
 	default:
-		s.stderrf("%d wait. When SQS takes notifications again: hookctl spill replay --stage %s", len(objects), t.stage)
+		s.stderrf("Waiting: %d. When SQS takes notifications again: hookctl spill replay --stage %s", len(objects), t.stage)
 	}
 	return nil
 }
@@ -122,7 +119,7 @@ attributes and group as they are. It may be interrupted and started again.
 Nothing leaves the bucket before the queue has it. A crash in between leaves a
 duplicate (consumers drop it by the notification's id), never a loss.
 
-It needs what the policy of output OperatorPolicyArn allows.`,
+It needs the policy of output OperatorPolicyArn.`,
 		Example: `  hookctl spill replay --stage prod --max 1
   hookctl spill replay --stage prod --rate 100`,
 		Args: cobra.NoArgs,
@@ -150,7 +147,7 @@ func runSpillReplay(ctx context.Context, s streams, t target, most, perSecond in
 	told := newProgress(s)
 	result, err := store.Replay(ctx, most, perSecond, func(r spilled.Result) { told.tellf("replayed %d", r.Replayed) })
 	if err != nil {
-		s.stderrf("%d were replayed before it ended, %d more are in the queue and still in the bucket; the rest is where it was.", result.Replayed, result.Duplicated)
+		s.stderrf("Before it ended, %d were replayed, and %d more are on the queue and still in the bucket. The rest is where it was.", result.Replayed, result.Duplicated)
 		return deployment.Explain(err)
 	}
 	if t.json {
@@ -162,11 +159,11 @@ func runSpillReplay(ctx context.Context, s streams, t target, most, perSecond in
 	}
 	settled, err := store.Settle(ctx, func(n int) { told.tellf("removed %d notices of what was replayed", n) })
 	if err != nil {
-		s.stderrf("What was replayed is on the queue. The alarm SpillWaiting may stay: its notices could not be removed. Run the command again.")
+		s.stderrf("What was replayed is on the queue. Its notices could not be removed, so the alarm SpillWaiting may stay. Run the command again.")
 		return deployment.Explain(err)
 	}
 	if settled.Waits {
-		s.stderrf("More waits in the bucket; until nothing does, the alarm SpillWaiting stays: hookctl spill ls --stage %s", t.stage)
+		s.stderrf("More is waiting in the bucket. The alarm SpillWaiting stays until all of it is replayed: hookctl spill ls --stage %s", t.stage)
 	}
 	if result.Refused > 0 {
 		s.stderrf("%d could not be replayed and stay in the bucket. The first: %s", result.Refused, result.Why)

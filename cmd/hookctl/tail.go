@@ -77,7 +77,7 @@ func runTail(ctx context.Context, s streams, o tailOptions) error {
 	}
 	resources, err := deployment.FindResources(ctx, cloudformation.NewFromConfig(f.aws), o.stage)
 	if err != nil {
-		return err
+		return deployment.Explain(err)
 	}
 	now := time.Now()
 	api, from, pattern := cloudwatchlogs.NewFromConfig(f.aws), now.Add(-time.Duration(o.since)), logs.RequestPattern(o.outcomes)
@@ -104,8 +104,8 @@ func (o tailOptions) print(s streams, r logs.Request) {
 		return
 	}
 	fmt.Fprintf(s.out, "%s  %d  %-10s  %-12s  %-24s  %s  attempt %d  %d ms\n", r.Time.Format("2006-01-02T15:04:05.000Z"),
-		r.Status, r.Outcome, dash(r.Reason), dash(r.Type), dash(r.NotificationID), r.Attempt, r.Milliseconds)
+		r.Status, printable(r.Outcome), dash(printable(r.Reason)), dash(printable(r.Type)), dash(printable(r.NotificationID)), r.Attempt, r.Milliseconds)
 	if first, _, _ := strings.Cut(r.Error, "\n"); first != "" {
-		fmt.Fprintf(s.out, "    %s\n", first)
+		fmt.Fprintf(s.out, "    %s\n", printable(first))
 	}
 }

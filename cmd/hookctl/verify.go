@@ -27,13 +27,14 @@ func newVerify(s streams) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "verify <file>",
 		Short: "Check a saved body and its signature, and say why it fails",
-		Long: `verify holds a saved request body against the signature that came with it
-(the X-Nylas-Signature header, or the queue's signature attribute), under the
-secret that the stage has stored, or under one from standard input.
+		Long: `verify checks whether a signature (the X-Nylas-Signature header, or the queue's
+attribute signature) belongs to a saved request body, under the secret that the stage
+has stored, or under one from standard input.
 
-When it fails, verify says why, as far as the bytes tell: a signature that is no
-signature, Nylas's test button, a body that was changed on the way (a newline at its
-end, other line ends, JSON written anew, gzip unpacked).
+When it does not, verify says why, as far as it can be seen: a signature that was cut
+or doubled, Nylas's test button, a body that was changed on its way (a newline at its
+end, other line ends, quotes around it, JSON that was parsed and written again by
+json.dumps, json_encode and others, the queue's gzip+base64).
 
 The exit code is 0 when the signature is good, else 1.`,
 		Example: `  hookctl verify body.json --signature 6f0c... --stage prod
@@ -125,6 +126,9 @@ func (o verifyOptions) keys(ctx context.Context, s streams) ([]key, error) {
 		if err != nil {
 			return nil, err
 		}
+		if err := notification.CheckSecret(value); err != nil {
+			return nil, usagef("what was given is %w", err)
+		}
 		return []key{{name: "given", value: value}}, nil
 	}
 	f, err := o.find(ctx)
@@ -137,6 +141,9 @@ func (o verifyOptions) keys(ctx context.Context, s streams) ([]key, error) {
 	}
 	if stored.Current.Value == "" {
 		return nil, fmt.Errorf("stage %s has no webhook secret stored. Store the one that Nylas gave (hookctl secret set --stage %s), or give one: --secret-stdin", o.stage, o.stage)
+	}
+	if err := notification.CheckSecret(stored.Current.Value); err != nil {
+		s.stderrf("The current stored value is %v. To replace it: hookctl secret set --correct --stage %s", err, o.stage)
 	}
 	return []key{
 		{name: "current", value: stored.Current.Value},
@@ -161,15 +168,15 @@ func judge(body []byte, signature string, keys []key) verdictResult {
 		}
 		r.With, r.Verified = k.name, !k.expired
 		if k.expired {
-			r.Reason = "it is signed with the previous secret, which the receiver takes for 60 minutes after a rotation; those are over"
+			r.Reason = "it is signed with the previous secret. The receiver accepts that for 60 minutes after a rotation, and they are over"
 		}
 		return r
 	}
-	if parsed.Verify(body, notification.MockSecret) == nil {
+	if notification.IsTestEvent(body, parsed) {
 		r.Reason = "it is signed with the public constant of Nylas's test button, which anybody can use; the receiver answers 401"
 		return r
 	}
-	r.Reason = "the signature matches no secret: another secret, or another body"
+	r.Reason = "the signature matches none of the secrets: it was made with another secret, or of another body"
 	r.Hint = suspects.Body(body, func(candidate []byte) bool { return parsed.Verify(candidate, values...) == nil })
 	if r.Hint == "" && errors.Is(parsed.Verify(body, values...), notification.ErrNoSecret) {
 		r.Reason = "there is no secret to verify with"
@@ -179,7 +186,7 @@ func judge(body []byte, signature string, keys []key) verdictResult {
 
 func (r verdictResult) print(s streams) {
 	if r.Verified {
-		fmt.Fprintf(s.out, "verified: the signature is that of these %d bytes, under the %s secret\n", r.Bytes, r.With)
+		fmt.Fprintf(s.out, "verified: it is the signature of these %d bytes, under the %s secret\n", r.Bytes, r.With)
 		return
 	}
 	fmt.Fprintf(s.out, "not verified (%d bytes): %s\n", r.Bytes, r.Reason)

@@ -25,12 +25,12 @@ The Nylas API key comes from NYLAS_API_KEY, or from the Secrets Manager secret t
 func newWebhook(s streams) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "webhook",
-		Short: "Register a stage at Nylas and look after its webhook",
+		Short: "Register a stage at Nylas and manage its webhook",
 		Long: `A webhook at Nylas says which notifications go to which URL. These commands work on
 the one that is registered for the stage's deployed URL, or on the one that --id names.
 
 compressed_delivery is always turned off: API Gateway unpacks a compressed body before
-the function sees it, and its signature cannot be verified any more.
+the function sees it, and its signature cannot be verified then.
 ` + nylasKeyHelp,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
@@ -94,7 +94,7 @@ func (n nylasFlags) key(ctx context.Context) (string, error) {
 		}
 		return "", errors.New("no Nylas API key. Set NYLAS_API_KEY to one from the Nylas dashboard (API Keys), or name the Secrets Manager secret that holds it: --nylas-key-secret")
 	}
-	cfg, err := deployment.Connect(ctx)
+	cfg, err := deployment.Connect(ctx, "")
 	if err != nil {
 		return "", err
 	}

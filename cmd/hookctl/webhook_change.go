@@ -179,7 +179,7 @@ func runWebhookDelete(ctx context.Context, s streams, o webhookDeleteOptions) er
 	}
 	sentence := fmt.Sprintf("Deleted webhook %s.", hook.ID)
 	if gone {
-		sentence = "There is no such webhook at Nylas (any more); nothing was changed."
+		sentence = "There is no such webhook at Nylas; nothing was changed."
 	}
 	_, err = fmt.Fprintln(s.out, sentence)
 	return err
@@ -190,7 +190,7 @@ func (o webhookDeleteOptions) sure(ctx context.Context, s streams, hook nylasapi
 	if o.yes {
 		return nil
 	}
-	fmt.Fprintf(s.err, "Nylas will send nothing to %s any more (webhook %s, %s).\nDelete it? Type yes: ", hook.URL, hook.ID, hook.Status)
+	fmt.Fprintf(s.err, "Nylas will stop sending to %s (webhook %s, %s).\nDelete it? Type yes: ", hook.URL, hook.ID, hook.Status)
 	answer, err := readLine(ctx, s)
 	if err != nil {
 		return fmt.Errorf("read the answer: %w", err)

@@ -91,12 +91,12 @@ type webhookStatus struct {
 	Problems []registration.Problem `json:"problems"`
 }
 
-// look holds the webhook against the stage.
+// look compares the webhook with the stage.
 func look(ctx context.Context, stage registration.Stage, hook nylasapi.Webhook, wanted []string) (webhookStatus, error) {
 	stored, err := stage.Secrets.Read(ctx)
 	return webhookStatus{
 		Stage: stage.Name, URL: stage.URL, Webhook: &hook,
-		Problems: append([]registration.Problem{}, stage.Problems(hook, stored, wanted)...),
+		Problems: append([]registration.Problem{}, stage.Problems(hook, &stored, wanted)...),
 	}, deployment.Explain(err)
 }
 

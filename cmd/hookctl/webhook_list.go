@@ -4,8 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strconv"
 	"strings"
-	"text/tabwriter"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -34,8 +34,13 @@ func newWebhookList(s streams) *cobra.Command {
 		RunE: func(cmd *cobra.Command, _ []string) error { return runWebhookList(cmd.Context(), s, o) },
 	}
 	o.target.flags(cmd)
-	cmd.PreRunE = nil // the stage can be left out
-	cmd.Flags().Lookup("stage").Usage = "mark the webhook of this stage: local, dev, staging, prod"
+	cmd.PreRunE = func(*cobra.Command, []string) error {
+		if o.stage == "" { // it can be left out
+			return nil
+		}
+		return o.formed()
+	}
+	cmd.Flags().Lookup("stage").Usage = "mark the webhook of this stage: " + joined(stageNames())
 	o.nylasFlags.flags(cmd)
 	return cmd
 }
@@ -79,12 +84,11 @@ func runWebhookList(ctx context.Context, s streams, o webhookListOptions) error 
 		_, err := fmt.Fprintln(s.out, "No webhook is registered in this Nylas application.")
 		return err
 	}
-	table := tabwriter.NewWriter(s.out, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(table, "ID\tSTATUS\tTRIGGERS\tSTAGE\tURL")
+	table := newTable(s.out, "ID", "STATUS", "TRIGGERS", "STAGE", "URL")
 	for _, one := range listed {
-		fmt.Fprintf(table, "%s\t%s\t%d\t%s\t%s\n", one.ID, one.Status, len(one.TriggerTypes), dash(one.Stage), one.URL)
+		table.row(one.ID, one.Status, strconv.Itoa(len(one.TriggerTypes)), one.Stage, one.URL)
 	}
-	return table.Flush()
+	return table.end()
 }
 
 func newWebhookStatus(s streams) *cobra.Command {
@@ -92,7 +96,7 @@ func newWebhookStatus(s streams) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "status",
 		Short: "Show the stage's webhook and what is wrong with it",
-		Long: `status shows the webhook that is registered for the stage, and holds it against the
+		Long: `status shows the webhook that is registered for the stage, and compares it with the
 stage: the URL, the state, compressed delivery, the age of the stored secret. Each
 finding comes with the command that mends it.
 
@@ -135,22 +139,21 @@ func (status webhookStatus) print(s streams) error {
 		if i > 0 || status.Webhook != nil {
 			fmt.Fprintln(s.out)
 		}
-		fmt.Fprintf(s.out, "! %s\n  %s\n", p.What, p.Next)
+		fmt.Fprintf(s.out, "! %s\n  %s\n", printable(p.What), printable(p.Next))
 	}
 	return nil
 }
 
 func printWebhook(s streams, hook nylasapi.Webhook) error {
-	table := tabwriter.NewWriter(s.out, 0, 0, 2, ' ', 0)
-	row := func(name, value string) { fmt.Fprintf(table, "%s\t%s\n", name, dash(value)) }
-	row("webhook", hook.ID)
-	row("url", hook.URL)
-	row("status", hook.Status)
-	row("triggers", strings.Join(hook.TriggerTypes, ", "))
-	row("description", hook.Description)
-	row("notified", strings.Join(hook.NotificationEmails, ", "))
-	row("created", unixTime(hook.CreatedAt))
-	return table.Flush()
+	table := newTable(s.out)
+	table.row("webhook", hook.ID)
+	table.row("url", hook.URL)
+	table.row("status", hook.Status)
+	table.row("triggers", strings.Join(hook.TriggerTypes, ", "))
+	table.row("description", hook.Description)
+	table.row("notified", strings.Join(hook.NotificationEmails, ", "))
+	table.row("created", unixTime(hook.CreatedAt))
+	return table.end()
 }
 
 func unixTime(seconds int64) string {

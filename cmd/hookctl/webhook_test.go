@@ -119,7 +119,7 @@ func TestWebhookCreateCrash(t *testing.T) {
 
 func TestWebhookCreateMakesNoWebhookThatItCannotFinish(t *testing.T) {
 	stage, api := atNylas(t)
-	stage.Store("of an earlier webhook")
+	stage.Store("secret-of-an-earlier-webhook")
 	stage.Refuse["PutSecretValue"] = "AccessDeniedException"
 	code, _, stderr := hookctl(t, "", "webhook", "create", "--stage", "local", "--triggers", triggers)
 	if code != exitFailed || !strings.Contains(stderr, "lack a permission") || len(api.Webhooks()) != 0 {
@@ -136,15 +136,15 @@ func TestWebhookStatusFindsWhatIsWrong(t *testing.T) {
 		id     bool
 		want   []string
 	}{
-		{"paused", nylas.Webhook{Status: "pause"}, "s", false, []string{"it is paused", "hookctl webhook activate --stage local --id webhook-1"}},
-		{"failed", nylas.Webhook{Status: "failed"}, "s", false, []string{"not sent later", "webhook activate"}},
-		{"failing", nylas.Webhook{Status: "failing"}, "s", false, []string{"it is failing", "95 % of", "hookctl doctor"}},
-		{"a status to come", nylas.Webhook{Status: "new"}, "s", false, []string{`its status is "new"`}},
-		{"compressed", nylas.Webhook{CompressedDelivery: true}, "s", false, []string{"compressed_delivery is on", "hookctl webhook update"}},
+		{"paused", nylas.Webhook{Status: "pause"}, "41dD3-nXTUfebYuk81Gr", false, []string{"it is paused", "hookctl webhook activate --stage local --id webhook-1"}},
+		{"failed", nylas.Webhook{Status: "failed"}, "41dD3-nXTUfebYuk81Gr", false, []string{"not sent later", "webhook activate"}},
+		{"failing", nylas.Webhook{Status: "failing"}, "41dD3-nXTUfebYuk81Gr", false, []string{"it is failing", "95 % of", "hookctl doctor"}},
+		{"a status to come", nylas.Webhook{Status: "new"}, "41dD3-nXTUfebYuk81Gr", false, []string{`its status is "new"`}},
+		{"compressed", nylas.Webhook{CompressedDelivery: true}, "41dD3-nXTUfebYuk81Gr", false, []string{"compressed_delivery is on", "hookctl webhook update"}},
 		{"nothing stored", nylas.Webhook{}, "", false, []string{"no secret is stored", "hookctl webhook create"}},
-		{"an older secret", nylas.Webhook{CreatedAt: now + 60}, "s", false, []string{"older than the webhook", "hookctl secret rotate"}},
-		{"the mock key", nylas.Webhook{}, "mock-webhook-secret", false, []string{"no webhook secret", "hookctl secret rotate"}},
-		{"another URL", nylas.Webhook{URL: "https://example.com/old"}, "s", true, []string{"registered for https://example.com/old", "hookctl webhook update --deployed-url --stage local --id webhook-1"}},
+		{"an older secret", nylas.Webhook{CreatedAt: now + 60}, "41dD3-nXTUfebYuk81Gr", false, []string{"older than the webhook", "hookctl secret rotate"}},
+		{"the mock key", nylas.Webhook{}, "mock-webhook-secret", false, []string{"not a webhook secret of Nylas", "hookctl secret rotate"}},
+		{"another URL", nylas.Webhook{URL: "https://example.com/old"}, "41dD3-nXTUfebYuk81Gr", true, []string{"registered for https://example.com/old", "hookctl webhook update --deployed-url --stage local --id webhook-1"}},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			stage, api := atNylas(t)

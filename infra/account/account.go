@@ -2,7 +2,7 @@
 // role with which API Gateway writes access logs. Without it no stage of the
 // webhooks can be deployed. infra/main.go adds it beside the stages.
 //
-// It is deliberately no part of a stage: every API of the account and region shares
+// It is no part of a stage: every API of the account and region shares
 // the setting, so deploying this overwrites what somebody else may have set. Look
 // first (aws apigateway get-account), and deploy it only where no role is set.
 package account

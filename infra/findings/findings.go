@@ -3,7 +3,7 @@
 // checkers and compares: a finding that is not accepted fails, and so does an
 // acceptance of something no checker says any more.
 //
-// It deliberately writes nothing into the template. Of the four checkers only two
+// It writes nothing into the template. Of the five checkers only two
 // would read it there, Checkov and cfn-lint; cdk-nag 3 reads the CDK's own record of
 // acknowledged rules, which is what is written, and the Control Tower rules read
 // nothing. And a reason that is put better must not be a new deployment of the API.
@@ -18,6 +18,7 @@ import (
 // the same reason. An id is what the checker prints:
 //
 //	AwsSolutions-APIG4  Serverless-LambdaDLQ  cdk-nag; AwsSolutions-IAM5 has its finding in brackets
+//	pf-logs-filter-pattern-bracket  F3012     cdk-preflight, and the CDK's validator
 //	CT.SQS.PR.1                               the Control Tower rules, run by cfn-guard
 //	CKV_AWS_116                               Checkov
 //	W3005  ES6000                             cfn-lint, and its serverless rules

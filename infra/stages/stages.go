@@ -3,7 +3,7 @@
 // whoever runs the system edits [All], because configuration is code here: typed,
 // reviewed, and the same in every checkout.
 //
-// It deliberately knows nothing of the CDK and reads no environment, so that the
+// It knows nothing of the CDK and reads no environment, so that the
 // same commit gives the same template everywhere. What is equal in every stage
 // (timeouts, the status contract, alarm thresholds) is not here but beside the
 // resource it belongs to.
@@ -49,8 +49,10 @@ type Stage struct {
 	// Retain keeps what holds data (queues with that of notices, bucket, table, secret,
 	// key, log groups) when the stack or the resource is removed.
 	Retain bool
-	// OwnKey encrypts queues and alarm topics with a KMS key of the stage, else SQS's
-	// own key does and the topics are not encrypted.
+	// OwnKey encrypts the queues with a KMS key of the stage, else SQS's own key does.
+	// Set back to false, what is queued stays under the old key, and with the key go the
+	// rights to decrypt it from every policy of the stack. `make deploy` refuses that while
+	// notifications wait: empty the queue and the dead letters first.
 	OwnKey bool
 
 	// Architecture is what the function runs on.
@@ -58,6 +60,11 @@ type Stage struct {
 	// RequestsPerSecond and Burst are the gateway's throttle. Beyond it Nylas reads
 	// 429 and comes again.
 	RequestsPerSecond, Burst int
+	// AccountConcurrency is Lambda's quota of concurrent executions in the stage's account
+	// and region, which all functions there share. AWS's default is 1,000; new accounts
+	// begin with far less. `make deploy` compares it with the account's real one.
+	// https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html
+	AccountConcurrency int
 	// ReservedConcurrency caps how many copies of the function run at once; 0 leaves
 	// them to the account's limit.
 	ReservedConcurrency int
@@ -94,14 +101,18 @@ func All() []Stage {
 		// Nylas has no documented cap and names bursts of 20,000 events within seconds. At
 		// 1,000/s a third of one was given up after three 429s, at this none was (ADR 11);
 		// it is the default quota of an account in the newer Regions.
-		RequestsPerSecond: 2500,
-		Burst:             2500, // one second of the rate
-		LogDays:           14,   // long enough to look into last week; the logs hold grant ids
-		ConsumerTimeout:   30 * time.Second,
+		RequestsPerSecond:  2500,
+		Burst:              2500, // one second of the rate
+		AccountConcurrency: 1000, // AWS's default
+		LogDays:            14,   // long enough to look into last week; the logs hold grant ids
+		ConsumerTimeout:    30 * time.Second,
 	}
 
 	local := base
 	local.Name = "local"
+	// The engine's own. The CDK CLI refuses credentials of any other account, so nobody
+	// deploys this stage, whose secret is made up, into theirs.
+	local.Account, local.Region = "000000000000", "us-east-1"
 	local.Architecture = Architecture(runtime.GOARCH) // the engine runs the binary on this machine
 	local.Deduplicate = true                          // so that the tests see the table and the permissions for it
 

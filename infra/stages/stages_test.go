@@ -9,7 +9,7 @@ import (
 func valid() Stage {
 	return Stage{
 		Name: "test", Account: "123456789012", Region: "eu-central-1", Architecture: ARM64,
-		RequestsPerSecond: 1000, Burst: 1000, ReservedConcurrency: 200, LogDays: 14,
+		RequestsPerSecond: 1000, Burst: 1000, AccountConcurrency: 1000, ReservedConcurrency: 200, LogDays: 14,
 		ConsumerTimeout: time.Minute, ConsumerPrincipals: []string{"arn:aws:iam::210987654321:role/crm"},
 		QuietEventsPerMinute: 5, Protected: true,
 		Tickets:   Recipients{Emails: []string{"team@example.com"}},
@@ -53,6 +53,10 @@ func TestValidateSaysWhatToDo(t *testing.T) {
 		{"rate beyond the quota", func(s *Stage) { s.RequestsPerSecond, s.ReservedConcurrency = 10_001, 0 }, "10001 requests/s"},
 		{"no burst", func(s *Stage) { s.Burst = 0 }, "0 requests in at once"},
 		{"burst beyond the quota", func(s *Stage) { s.Burst = 5_001 }, "5001 requests in at once"},
+		{"reservation beyond the account", func(s *Stage) { s.ReservedConcurrency = 901 }, "reserved concurrency 901 does not fit into the account's 1000: Lambda keeps 100"},
+		{"no account concurrency", func(s *Stage) { s.AccountConcurrency = 0 }, "account's concurrency is 0"},
+		{"a new account", func(s *Stage) { s.AccountConcurrency, s.ReservedConcurrency = 10, 0 }, "the account's concurrency 10 serves about 50 requests/s at 200 ms; the throttle lets 1000 in"},
+		{"China", func(s *Stage) { s.Region = "cn-north-1" }, "in China"},
 		{"negative concurrency", func(s *Stage) { s.ReservedConcurrency = -1 }, "reserved concurrency is -1"},
 		{"no consumer timeout", func(s *Stage) { s.ConsumerTimeout = 0 }, "consumer's timeout is 0s"},
 		{"consumer slower than SQS allows", func(s *Stage) { s.ConsumerTimeout = 3 * time.Hour }, "12h0m0s"},
@@ -75,6 +79,16 @@ func TestValidateSaysWhatToDo(t *testing.T) {
 				t.Errorf("%q does not contain %q", err, tt.want)
 			}
 		})
+	}
+}
+
+func TestRegions(t *testing.T) {
+	for _, region := range []string{"eu-central-1", "us-gov-west-1", "ap-southeast-4", "eusc-de-east-1"} {
+		s := valid()
+		s.Region = region
+		if err := s.Validate(); err != nil {
+			t.Errorf("%s: %v", region, err)
+		}
 	}
 }
 

@@ -21,6 +21,8 @@ const (
 	// assumedMilliseconds is how long a request is assumed to hold a copy of the
 	// function when concurrency and throttle are compared: a send to SQS with a slow tail.
 	assumedMilliseconds = 200
+	// unreserved is what Lambda does not let an account reserve.
+	unreserved = 100
 	// visibilityFactor is how many times the consumer's timeout a message stays hidden;
 	// docs.aws.amazon.com/lambda/latest/dg/services-sqs-configure.html
 	visibilityFactor = 6
@@ -31,7 +33,7 @@ const (
 var (
 	stageName    = regexp.MustCompile(`^[a-z][a-z0-9]{1,15}$`) // short, and valid in every name it becomes part of
 	accountID    = regexp.MustCompile(`^[0-9]{12}$`)
-	regionName   = regexp.MustCompile(`^[a-z]{2}(-[a-z]+)+-[0-9]$`)
+	regionName   = regexp.MustCompile(`^[a-z]{2,4}(-[a-z]+)+-[0-9]$`) // eu-central-1, us-gov-west-1, eusc-de-east-1
 	principalARN = regexp.MustCompile(`^arn:aws[a-z-]*:iam::[0-9]{12}:(root|role/.+|user/.+)$`)
 	// logDays are the retention periods that CloudWatch Logs accepts, up to two years;
 	// docs.aws.amazon.com/AmazonCloudWatchLogs/latest/APIReference/API_PutRetentionPolicy.html
@@ -76,6 +78,9 @@ func (s Stage) validatePlace(p *problems) {
 	if s.Region != "" && !regionName.MatchString(s.Region) {
 		p.addf("region %q does not look like eu-central-1.", s.Region)
 	}
+	if strings.HasPrefix(s.Region, "cn-") {
+		p.addf("region %s is in China, where nobody has tried whether SQS takes a MessageGroupId on a standard queue; without that every send fails. Use another region.", s.Region)
+	}
 	if s.Architecture != ARM64 && s.Architecture != AMD64 {
 		p.addf("Lambda has no architecture %q. Use %s or %s.", s.Architecture, ARM64, AMD64)
 	}
@@ -95,6 +100,18 @@ func (s Stage) validateCapacity(p *problems) {
 	}
 	if s.ReservedConcurrency < 0 {
 		p.addf("reserved concurrency is %d. Set 0 to leave it to the account's limit, or a positive number.", s.ReservedConcurrency)
+	}
+	// Lambda keeps 100 of an account's concurrency unreserved;
+	// docs.aws.amazon.com/lambda/latest/dg/configuration-concurrency.html
+	if s.ReservedConcurrency > 0 && s.ReservedConcurrency > s.AccountConcurrency-unreserved {
+		p.addf("reserved concurrency %d does not fit into the account's %d: Lambda keeps %d of them for other functions. Raise the quota (AccountConcurrency) or lower the reservation.",
+			s.ReservedConcurrency, s.AccountConcurrency, unreserved)
+	}
+	if s.AccountConcurrency < 1 {
+		p.addf("the account's concurrency is %d. Set AccountConcurrency to what this prints: aws lambda get-account-settings --query AccountLimit.ConcurrentExecutions", s.AccountConcurrency)
+	} else if all := s.AccountConcurrency * 1000 / assumedMilliseconds; s.ReservedConcurrency == 0 && all < s.RequestsPerSecond {
+		p.addf("the account's concurrency %d serves about %d requests/s at %d ms; the throttle lets %d in. Ask AWS for a higher quota, or lower RequestsPerSecond.",
+			s.AccountConcurrency, all, assumedMilliseconds, s.RequestsPerSecond)
 	}
 	served := s.ReservedConcurrency * 1000 / assumedMilliseconds
 	if s.ReservedConcurrency > 0 && served < s.RequestsPerSecond {

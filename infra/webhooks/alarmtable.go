@@ -12,16 +12,14 @@ import (
 )
 
 const (
-	minute, fiveMinutes = 60, 300 // seconds, an alarm's period
-	day                 = 24 * 60 * 60
+	minute, fiveMinutes, hour = 60, 300, 60 * 60 // seconds, an alarm's period
+	day                       = 24 * 60 * 60
 
 	sum, maximum, average, p90 = "Sum", "Maximum", "Average", "p90"
 
 	// inFlightLimit is how many messages of a standard queue can be received and not
 	// deleted; docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/quotas-messages.html
 	inFlightLimit = 120_000
-	// accountConcurrency is Lambda's default quota of an account and region.
-	accountConcurrency = 1_000
 	// largestBurst is what Nylas says one shared calendar can cause within seconds.
 	largestBurst = 20_000
 )
@@ -51,7 +49,7 @@ func alarmTable(stack awscdk.Stack, stage stages.Stage, endpoint endpoint, recei
 	table = append(table, spillPages(stage, receiver, bucket)...)
 	table = append(table, queuePages(queues)...)
 	table = append(table, trafficPages(stack, stage, receiver)...)
-	table = append(table, gatewayTickets(endpoint, receiver)...)
+	table = append(table, gatewayTickets(stage, endpoint, receiver)...)
 	table = append(table, receiverTickets(stage, receiver)...)
 	return append(table, queueTickets(queues)...)
 }
@@ -118,7 +116,7 @@ func receiverPages(stage stages.Stage, receiver receiver) []alarm {
 		{
 			role: "ReceiverErrors", severity: page,
 			metric: receiver.function.MetricErrors(over(sum, minute)),
-			breach: above, limit: 0, m: 1, n: 1, // the receiver answers whatever happens; an error means it could not
+			breach: above, limit: 0, m: 1, n: 3, // one is enough, as the receiver answers whatever happens; Lambda's datapoints come up to two minutes late
 			missing: missingIsGood,
 			means:   "The function ended without an answer: it crashed, ran out of memory or exceeded 8 s.",
 			not:     "an answer of 503; that is no error to Lambda.",
@@ -198,14 +196,17 @@ func queuePages(queues queues) []alarm {
 		},
 		{
 			role: "DeadLettersExpiring", severity: page,
-			metric: queues.deadLetters.MetricApproximateAgeOfOldestMessage(over(maximum, fiveMinutes)),
-			// The age here starts at the move, expiry at the first send, up to retentionDays
-			// earlier. A quarter of what is then left in the worst case.
-			breach: above, limit: 0.75 * (deadLetterRetentionDays - retentionDays) * day,
-			m: 1, n: 1,
+			// Not the age of the oldest: SQS leaves out of it what was received three times, and
+			// every dead letter was. Maximum over an hour: whoever looks at dead letters hides them
+			// meanwhile, up to 5 minutes, and must not make an empty queue of it.
+			metric: queues.deadLetters.MetricApproximateNumberOfMessagesVisible(over(maximum, hour)),
+			// Expiry counts from the first send, which may be retentionDays before the move. So
+			// the worst has 7 days; after 5 of them, 120 hours, 2 are left to act. CloudWatch looks
+			// back over 7 days at most.
+			breach: above, limit: 0, m: 120, n: 120,
 			missing: missingIsGood,
-			means:   "A dead letter will be deleted for good in as little as 42 hours.",
-			not:     "a new dead letter.",
+			means:   "There have been dead letters in each hour of 5 days. The oldest may be deleted for good in 2 days.",
+			not:     "a new dead letter; nor that one of them is 5 days old, where others came and went.",
 			first:   attributesOf(queues.deadLetters.QueueUrl()),
 		},
 	}
@@ -246,7 +247,8 @@ func trafficPages(stack awscdk.Stack, stage stages.Stage, receiver receiver) []a
 	}
 }
 
-func gatewayTickets(endpoint endpoint, receiver receiver) []alarm {
+func gatewayTickets(stage stages.Stage, endpoint endpoint, receiver receiver) []alarm {
+	flood := float64(floodLimit(stage))
 	byStatus := fmt.Sprintf("aws logs tail %s --since 30m --filter-pattern '{ $.status != \"200\" }'", *endpoint.logs.LogGroupName())
 	return []alarm{
 		{
@@ -268,6 +270,16 @@ func gatewayTickets(endpoint endpoint, receiver receiver) []alarm {
 			first:   byStatus,
 		},
 		{
+			role: "Flood", severity: ticket,
+			metric: endpoint.stage.MetricCount(over(sum, fiveMinutes)),
+			breach: above, limit: flood,
+			m: 3, n: 3, // one of Nylas's bursts is over within seconds
+			missing: missingIsGood,
+			means:   fmt.Sprintf("More than %.0f requests in each 5 minutes of the last 15, far more than this stage states as usual.", flood),
+			not:     "that anything is lost; below the throttle all of it is answered. Each request costs money, forged ones too.",
+			first:   byStatus,
+		},
+		{
 			role: "Latency", severity: ticket,
 			metric: endpoint.stage.MetricLatency(over(p90, minute)),
 			breach: above, limit: 2_000, // milliseconds, a fifth of what Nylas waits
@@ -278,6 +290,18 @@ func gatewayTickets(endpoint endpoint, receiver receiver) []alarm {
 			first:   slowRuns(1_000, receiver), // is it the function?
 		},
 	}
+}
+
+// floodLimit is how many requests in 5 minutes are far above what the stage states: a
+// hundred times its quietest hour, where a busy hour has ten to thirty times that. It is
+// never more than three of the largest bursts, 200 a second, which cost about 75 dollars
+// a day where they go on (ADR 11); a stage that does not know its traffic has only that.
+func floodLimit(stage stages.Stage) int {
+	const farAbove, minutes, atMost = 100, fiveMinutes / minute, 3 * largestBurst
+	if stage.QuietEventsPerMinute == 0 {
+		return atMost
+	}
+	return min(farAbove*minutes*stage.QuietEventsPerMinute, atMost)
 }
 
 func receiverTickets(stage stages.Stage, receiver receiver) []alarm {
@@ -323,7 +347,7 @@ func concurrencyTicket(stage stages.Stage, receiver receiver) alarm {
 			Namespace: jsii.String("AWS/Lambda"), MetricName: jsii.String("ClaimedAccountConcurrency"),
 			Statistic: jsii.String(maximum), Period: awscdk.Duration_Seconds(jsii.Number(minute)),
 		}),
-		breach: above, limit: 0.8 * accountConcurrency, // a fifth is left when somebody reads the ticket
+		breach: above, limit: 0.8 * float64(stage.AccountConcurrency), // a fifth is left when somebody reads the ticket
 		m: 5, n: 10, // single bursts pass
 		missing: missingIsGood,
 		means:   "80 % of the account's Lambda concurrency is in use. At 100 % functions are throttled, this one among them.",

@@ -2,6 +2,7 @@ package webhooks
 
 import (
 	"fmt"
+	"strings"
 
 	"github.com/aws/aws-cdk-go/awscdk/v2"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awscloudwatch"
@@ -47,7 +48,10 @@ func newDashboard(stack awscdk.Stack, stage stages.Stage, endpoint endpoint, rec
 			graph("Messages", queues.queue.MetricNumberOfMessagesSent(over(sum, minute)), queues.queue.MetricNumberOfMessagesDeleted(over(sum, minute))),
 			graph("Waiting and in flight", queues.queue.MetricApproximateNumberOfMessagesVisible(over(maximum, minute)),
 				queues.queue.MetricApproximateNumberOfMessagesNotVisible(over(maximum, minute))),
-			graph("Age of the oldest, seconds", queues.queue.MetricApproximateAgeOfOldestMessage(over(maximum, minute))),
+			graph("Age of the oldest, seconds", queues.queue.MetricApproximateAgeOfOldestMessage(over(maximum, minute)),
+				quietGroups(queues, "ApproximateAgeOfOldestMessageInQuietGroups")),
+			graph("Mailboxes that take more than their share, and what waits for the others",
+				quietGroups(queues, "ApproximateNumberOfNoisyGroups"), quietGroups(queues, "ApproximateNumberOfMessagesVisibleInQuietGroups")),
 		),
 		awscloudwatch.NewColumn(
 			heading("Dead letters"),
@@ -63,6 +67,13 @@ func newDashboard(stack awscdk.Stack, stage stages.Stage, endpoint endpoint, rec
 			&columns,
 		},
 	})
+}
+
+// quietGroups is one of the metrics of a fair queue: a burst of one mailbox shows in the
+// others, and not in those of the quiet groups.
+// docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-available-cloudwatch-metrics.html
+func quietGroups(queues queues, name string) awscloudwatch.IMetric {
+	return queues.queue.Metric(&name, over(maximum, minute))
 }
 
 func heading(text string) awscloudwatch.IWidget {
@@ -88,7 +99,19 @@ func alarmStatus(title string, alarms []awscloudwatch.Alarm) awscloudwatch.IWidg
 	})
 }
 
-func dashboardURL(name string) *string {
+// consoleDomain is where the console of a region's partition is. A stage without a region
+// goes wherever the credentials point, which is taken for the commercial partition.
+func consoleDomain(region string) string {
+	switch {
+	case strings.HasPrefix(region, "us-gov-"):
+		return "console.amazonaws-us-gov.com"
+	case strings.HasPrefix(region, "eusc-"):
+		return "console.amazonaws-eusc.eu"
+	}
+	return "console.aws.amazon.com"
+}
+
+func dashboardURL(stage stages.Stage, name string) *string {
 	region := *awscdk.Aws_REGION()
-	return jsii.String(fmt.Sprintf("https://%s.console.aws.amazon.com/cloudwatch/home?region=%s#dashboards/dashboard/%s", region, region, name))
+	return jsii.String(fmt.Sprintf("https://%s.%s/cloudwatch/home?region=%s#dashboards/dashboard/%s", region, consoleDomain(stage.Region), region, name))
 }

@@ -17,6 +17,6 @@
 // [NewStack] in stack.go connects them and defines nothing itself. infra/main.go
 // calls it once per stage, test/stack synthesizes the same.
 //
-// It deliberately reads no environment and looks nothing up: what differs between
+// It reads no environment and looks nothing up: what differs between
 // deployments comes from package stages.
 package webhooks

@@ -23,9 +23,21 @@ const (
 	// integrationTimeout in seconds lies between Nylas's 10 s and Lambda's 8 s, so that
 	// Nylas hears our 503 instead of hanging up.
 	integrationTimeout = 9
-	// retryAfter in seconds is honoured by Nylas on 429 only. At 1,000 requests/s the
-	// largest burst that Nylas names (20,000) has passed in a third of it.
+	// retryAfter in seconds is honoured by Nylas on 429 only. At the throttle's 2,500
+	// requests/s (docs/adr/0011) the largest burst that Nylas names, 20,000, has passed
+	// in 8 of them.
 	retryAfter = 60
+	// tlsPolicy is the strictest that every current client can speak: TLS 1.3, and 1.2 with
+	// forward secrecy, and key exchange that holds against quantum computers where the
+	// client has it. AWS's default for a regional REST API lets TLS 1.0 in.
+	// docs.aws.amazon.com/apigateway/latest/developerguide/apigateway-security-policies-list.html
+	tlsPolicy = "SecurityPolicy_TLS13_1_2_PFS_PQ_2025_09"
+	// accessMode refuses a request whose Host is not the name that TLS was made for, or that
+	// comes by another kind of endpoint; an HTTPS client that calls WebhookUrl passes. A
+	// stricter mode takes AWS up to 15 minutes, in which the API answers; back to BASIC it
+	// does not answer for as long.
+	// docs.aws.amazon.com/apigateway/latest/developerguide/apigateway-security-policies.html
+	accessMode = "STRICT"
 )
 
 // gatewayResponse is what the gateway answers when the function is not asked or its
@@ -170,6 +182,10 @@ func newEndpoint(stack awscdk.Stack, stage stages.Stage, receiver receiver) endp
 			DataTraceEnabled:     jsii.Bool(false),
 		},
 	})
+	// The L2 has no property for these two.
+	l1 := api.Node().DefaultChild().(awsapigateway.CfnRestApi)
+	l1.SetSecurityPolicy(jsii.String(tlsPolicy))
+	l1.SetEndpointAccessMode(jsii.String(accessMode))
 	api.Node().TryRemoveChild(jsii.String("Endpoint")) // an output with a generated name; WebhookUrl says it
 
 	integration := awsapigateway.NewLambdaIntegration(receiver.alias, &awsapigateway.LambdaIntegrationOptions{

@@ -9,15 +9,16 @@ import (
 	"github.com/onepagecrm/nylas-webhooks/infra/stages"
 )
 
-// newKey returns the key of queues and alarm topics, nil where the stage has none.
-// The secret and the function's variables (an ARN, a URL and two names) do not use it:
-// the day the key fails, the receiver must still start and say so.
+// newKey returns the key of the queues, nil where the stage has none. The secret, the
+// function's variables (an ARN, a URL and two names), the bucket, the logs and the alarm
+// topics do not use it: the day the key fails, the receiver must still start and keep
+// what comes, and the alarms must still reach somebody.
 func newKey(stack awscdk.Stack, stage stages.Stage) awskms.Key {
 	if !stage.OwnKey {
 		return nil
 	}
 	key := awskms.NewKey(stack, jsii.String("Key"), &awskms.KeyProps{
-		Description:       jsii.String("Notifications and alarms of " + StackName(stage)),
+		Description:       jsii.String("Notifications of " + StackName(stage)),
 		EnableKeyRotation: jsii.Bool(true),
 		RemovalPolicy:     removalPolicy(stage),
 	})
@@ -32,15 +33,6 @@ func newKey(stack awscdk.Stack, stage stages.Stage) awskms.Key {
 			"kms:GrantIsForAWSResource": "false",
 			"aws:PrincipalIsAWSService": "false",
 		}},
-	}), nil)
-	// Without this the alarms are delivered to nobody, silently. No condition: whether
-	// CloudWatch passes its source on to KMS is not documented, and the topics' own
-	// policy names this stack's alarms.
-	key.AddToResourcePolicy(awsiam.NewPolicyStatement(&awsiam.PolicyStatementProps{
-		Sid:        jsii.String("AlarmsToEncryptedTopics"),
-		Principals: &[]awsiam.IPrincipal{awsiam.NewServicePrincipal(jsii.String("cloudwatch.amazonaws.com"), nil)},
-		Actions:    jsii.Strings("kms:Decrypt", "kms:GenerateDataKey"),
-		Resources:  jsii.Strings("*"),
 	}), nil)
 	if consumers := consumerPrincipals(stage); consumers != nil {
 		key.AddToResourcePolicy(awsiam.NewPolicyStatement(&awsiam.PolicyStatementProps{

@@ -43,6 +43,7 @@ func newReceiver(stack awscdk.Stack, stage stages.Stage, builder *Builder, queue
 	if stage.Tracing {
 		tracing = awslambda.Tracing_ACTIVE
 	}
+	role, policy := newReceiverRole(stack, stage, logs, queues, bucket, secret, key)
 	function := awslambda.NewFunction(stack, jsii.String("Receiver"), &awslambda.FunctionProps{
 		Description:                  jsii.String("Verifies Nylas's signature and hands the notification to SQS"),
 		Runtime:                      awslambda.Runtime_PROVIDED_AL2023(),
@@ -52,7 +53,7 @@ func newReceiver(stack awscdk.Stack, stage stages.Stage, builder *Builder, queue
 		MemorySize:                   jsii.Number(receiverMemory),
 		Timeout:                      awscdk.Duration_Seconds(jsii.Number(receiverTimeout)),
 		ReservedConcurrentExecutions: reservedConcurrency(stage),
-		Role:                         newReceiverRole(stack, stage, logs, queues, bucket, secret, key),
+		Role:                         role,
 		Environment: environmentVariables(contract.Config{
 			Stage:     stage.Name,
 			QueueURL:  *queues.queue.QueueUrl(),
@@ -68,6 +69,9 @@ func newReceiver(stack awscdk.Stack, stage stages.Stage, builder *Builder, queue
 			RemovalPolicy: awscdk.RemovalPolicy_RETAIN_ON_UPDATE_OR_DELETE,
 		},
 	})
+	// The role does not wait for its policy. Without it the function could neither send nor
+	// log for as long as CloudFormation takes to attach it.
+	function.Node().AddDependency(policy)
 	acceptFunction(stage, function)
 	alias := awslambda.NewAlias(stack, jsii.String("Live"), &awslambda.AliasProps{
 		AliasName:   jsii.String(aliasName),
@@ -97,7 +101,7 @@ func acceptFunction(stage stages.Stage, function awslambda.Function) {
 
 // newReceiverRole returns the role without a way to add to it: what the function may
 // do is what this policy lists, not what some construct granted.
-func newReceiverRole(stack awscdk.Stack, stage stages.Stage, logs awslogs.LogGroup, queues queues, bucket bucket, secret awssecretsmanager.CfnSecret, key awskms.Key) awsiam.IRole {
+func newReceiverRole(stack awscdk.Stack, stage stages.Stage, logs awslogs.LogGroup, queues queues, bucket bucket, secret awssecretsmanager.CfnSecret, key awskms.Key) (awsiam.IRole, awsiam.ManagedPolicy) {
 	statements := []awsiam.PolicyStatement{
 		allow("SendNotifications", queues.queue.QueueArn(), "sqs:SendMessage"),
 		allow("ReadSecret", secret.AttrId(), "secretsmanager:GetSecretValue"),
@@ -112,20 +116,22 @@ func newReceiverRole(stack awscdk.Stack, stage stages.Stage, logs awslogs.LogGro
 		// These two actions know no resource.
 		statements = append(statements, allow("SendTraces", jsii.String("*"), "xray:PutTelemetryRecords", "xray:PutTraceSegments"))
 	}
+	role := awsiam.NewRole(stack, jsii.String("ReceiverRole"), &awsiam.RoleProps{
+		Description: jsii.String("The receiver of " + StackName(stage)),
+		AssumedBy:   awsiam.NewServicePrincipal(jsii.String("lambda.amazonaws.com"), nil),
+	})
 	policy := awsiam.NewManagedPolicy(stack, jsii.String("ReceiverPolicy"), &awsiam.ManagedPolicyProps{
 		Description: jsii.String("What the receiver of " + StackName(stage) + " needs"),
 		Statements:  &statements,
+		// From the policy's side, not the role's: only so `cdk diff` and --security-only show
+		// who may do what.
+		Roles: &[]awsiam.IRole{role},
 	})
 	findings.Accept(policy, prefixIsTheBorder, bucket.anyObject(contract.SpillPrefix), bucket.anyObject(contract.OverflowPrefix))
 	if stage.Tracing {
 		findings.Accept(policy, "the two actions of X-Ray know no resource", "AwsSolutions-IAM5[Resource::*]")
 	}
-	role := awsiam.NewRole(stack, jsii.String("ReceiverRole"), &awsiam.RoleProps{
-		Description:     jsii.String("The receiver of " + StackName(stage)),
-		AssumedBy:       awsiam.NewServicePrincipal(jsii.String("lambda.amazonaws.com"), nil),
-		ManagedPolicies: &[]awsiam.IManagedPolicy{policy},
-	})
-	return role.WithoutPolicyUpdates(nil)
+	return role.WithoutPolicyUpdates(nil), policy
 }
 
 func newLogGroup(stack awscdk.Stack, stage stages.Stage, id string) awslogs.LogGroup {

@@ -2,6 +2,7 @@ package webhooks
 
 import (
 	"github.com/aws/aws-cdk-go/awscdk/v2"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awsiam"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awssecretsmanager"
 	"github.com/aws/jsii-runtime-go"
 
@@ -25,4 +26,20 @@ func newSecret(stack awscdk.Stack, stage stages.Stage) awssecretsmanager.CfnSecr
 	findings.Accept(secret, "encrypted with AWS's key: on the day the stack's own fails, the receiver must still start and say so",
 		"CKV_AWS_149")
 	return secret
+}
+
+// newSecretPolicy lists what the commands of hookctl take that sign with the secret or
+// look after it. It is apart from the operator's, as nobody needs the secret to put
+// notifications back.
+func newSecretPolicy(stack awscdk.Stack, stage stages.Stage, secret awssecretsmanager.CfnSecret) awsiam.ManagedPolicy {
+	policy := awsiam.NewManagedPolicy(stack, jsii.String("SecretPolicy"), &awsiam.ManagedPolicyProps{
+		Description: jsii.String("What looking after the webhook secret of " + StackName(stage) + " takes"),
+		Statements: &[]awsiam.PolicyStatement{
+			findStack(stage),
+			allow("ReadSecret", secret.AttrId(), "secretsmanager:GetSecretValue"),
+			allow("ChangeSecret", secret.AttrId(), "secretsmanager:PutSecretValue", "secretsmanager:UpdateSecretVersionStage"),
+		},
+	})
+	acceptFindStack(policy, stage)
+	return policy
 }

@@ -39,7 +39,7 @@ func NewStack(scope constructs.Construct, stage stages.Stage, builder *Builder) 
 		return nil, err
 	}
 	endpoint := newEndpoint(stack, stage, receiver)
-	alarms, err := newAlarms(stack, stage, key, endpoint, receiver, queues, bucket)
+	alarms, err := newAlarms(stack, stage, endpoint, receiver, queues, bucket)
 	if err != nil {
 		return nil, err
 	}
@@ -59,10 +59,12 @@ func NewStack(scope constructs.Construct, stage stages.Stage, builder *Builder) 
 		output(stack, "CompletedTableName", "Where consumers write down what they have handled", completed.TableName())
 	}
 	output(stack, "BucketName", "What SQS did not take, under spill/ and overflow/", bucket.bucket.BucketName())
-	output(stack, "OperatorPolicyArn", "Attach this policy to whoever puts dead letters and spilled notifications back",
-		newOperatorPolicy(stack, stage, queues, bucket, key).ManagedPolicyArn())
+	output(stack, "OperatorPolicyArn", "Attach this policy to whoever looks at the stage, and puts dead letters and spilled notifications back",
+		newOperatorPolicy(stack, stage, endpoint, receiver, queues, bucket, key).ManagedPolicyArn())
+	output(stack, "SecretPolicyArn", "Attach this policy to whoever stores or rotates the webhook secret, or sends with it",
+		newSecretPolicy(stack, stage, secret).ManagedPolicyArn())
 	output(stack, "SpillNoticesQueueUrl", "One message for every spilled notification that waits for its replay", bucket.notices.QueueUrl())
-	output(stack, "DashboardUrl", "The flow and its alarms", dashboardURL(name))
+	output(stack, "DashboardUrl", "The flow and its alarms", dashboardURL(stage, name))
 	return stack, nil
 }
 

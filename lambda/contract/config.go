@@ -6,8 +6,8 @@ import (
 	"strings"
 )
 
-// The names are unexported on purpose: outside of this package they can only be
-// produced by [Config.Vars] and consumed by [Load].
+// The names are unexported, so that other packages can only write them by [Config.Vars]
+// and read them by [Load].
 const (
 	stageVar     = "WEBHOOK_STAGE"
 	queueURLVar  = "WEBHOOK_QUEUE_URL"

@@ -2,8 +2,10 @@ package contract
 
 import (
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
+	"time"
 )
 
 func lookup(vars map[string]string) func(string) (string, bool) {
@@ -51,5 +53,39 @@ func TestLoadReportsEveryMissingVariableAtOnce(t *testing.T) {
 	}
 	if strings.Contains(err.Error(), secretARNVar) {
 		t.Errorf("%q names %s, which is set", err, secretARNVar)
+	}
+}
+
+// equivalent mutant: Load: continue -> (nothing)
+// The value that is read all the same is not returned beside an error.
+
+func TestLoadReportsOneMissingVariable(t *testing.T) {
+	for name := range full(t).Vars() {
+		vars := full(t).Vars()
+		delete(vars, name)
+		if c, err := Load(lookup(vars)); err == nil || c != (Config{}) || !strings.Contains(err.Error(), name) {
+			t.Errorf("without %s: %+v, %v", name, c, err)
+		}
+	}
+}
+
+// Nylas's last retry comes within 20 minutes; three times that leaves room.
+func TestPreviousSecretLifetime(t *testing.T) {
+	if PreviousSecretLifetime != 60*time.Minute {
+		t.Errorf("PreviousSecretLifetime = %v", PreviousSecretLifetime)
+	}
+}
+
+// What a page may be made of: nothing that a stranger can raise, and everything by which
+// a signed notification is refused for a fault of ours.
+func TestPaging(t *testing.T) {
+	want := []Metric{"Accepted", "Spilled", "SecretUnavailable", "SendFailed", "Faulted"}
+	if !slices.Equal(Paging, want) {
+		t.Errorf("Paging = %v, want %v", Paging, want)
+	}
+	for _, m := range Paging {
+		if !slices.Contains(Metrics, m) {
+			t.Errorf("%s is not among the metrics", m)
+		}
 	}
 }

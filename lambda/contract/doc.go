@@ -3,6 +3,6 @@
 // fields. infra/ writes them into the template, lambda/ reads and emits them, and
 // because neither can spell a name by itself, the two cannot drift apart.
 //
-// It deliberately knows nothing of AWS: no SDK, no CDK, no defaults that depend on
+// It knows nothing of AWS: no SDK, no CDK, no defaults that depend on
 // a stage.
 package contract

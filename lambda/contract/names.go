@@ -103,8 +103,11 @@ const (
 	FieldError          = "error"
 )
 
-// Where the receiver writes in the bucket; its policy allows nothing else.
+// Where the receiver writes in the bucket; its policy allows nothing else. An object's
+// name is the request's id, a dot, and 16 digits of the signature; under spill/ the hour
+// stands before it and the suffix behind it.
 const (
-	SpillPrefix    = "spill/"    // messages that SQS did not take in time, to be replayed
+	SpillPrefix    = "spill/" // messages that SQS did not take in time, to be replayed
+	SpillSuffix    = ".json.gz"
 	OverflowPrefix = "overflow/" // bodies that are too large for a message
 )

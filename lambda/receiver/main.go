@@ -16,6 +16,7 @@ import (
 	"github.com/aws/aws-lambda-go/lambda"
 	"github.com/aws/aws-sdk-go-v2/aws"
 
+	"github.com/onepagecrm/nylas-webhooks/internal/awserror"
 	"github.com/onepagecrm/nylas-webhooks/lambda/contract"
 	"github.com/onepagecrm/nylas-webhooks/lambda/internal/receive"
 	"github.com/onepagecrm/nylas-webhooks/lambda/internal/secretstore"
@@ -87,7 +88,7 @@ func warm(steps ...func(context.Context) error) {
 	for _, step := range steps {
 		all.Go(func() {
 			if err := step(ctx); err != nil {
-				slog.New(slog.NewJSONHandler(os.Stderr, nil)).Warn("warm up", contract.FieldError, err)
+				slog.New(slog.NewJSONHandler(os.Stderr, nil)).Warn("warm up", contract.FieldError, awserror.Text(err))
 			}
 		})
 	}

@@ -1,5 +1,6 @@
-// Package consumer tests package consumer against real queues and a real table, those
-// of a local engine of its own (tools/engine.py): what an outage, handlers that fail,
+// Package consumer tests package consumer against real queues and a real table, those of
+// a stage that is deployed to a local engine of its own (tools/engine.py), under the
+// policies that the stack has for consumers: what an outage, handlers that fail,
 // hang and panic, and workers that are killed leave behind.
 //
 // The engine's queues differ from AWS's in two ways that matter here, and the

@@ -1,11 +1,10 @@
 package consumer
 
 import (
-	"context"
 	"crypto/rand"
-	"errors"
 	"fmt"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -19,14 +18,16 @@ import (
 	sqstypes "github.com/aws/aws-sdk-go-v2/service/sqs/types"
 
 	"github.com/onepagecrm/nylas-webhooks/consumer"
-	"github.com/onepagecrm/nylas-webhooks/internal/awsconfig"
 	"github.com/onepagecrm/nylas-webhooks/notification"
 	"github.com/onepagecrm/nylas-webhooks/test/canary"
-	"github.com/onepagecrm/nylas-webhooks/test/engine"
+	"github.com/onepagecrm/nylas-webhooks/test/hookctl/localstage"
+	"github.com/onepagecrm/nylas-webhooks/test/rights"
 )
 
-// The clients of the engine.
 var (
+	// stage is the deployed stage, of whose queues, table and bucket each test has all.
+	stage *localstage.Stage
+	// The clients of the test itself, which may do everything.
 	queues *sqs.Client
 	tables *dynamodb.Client
 	s3s    *s3.Client
@@ -36,62 +37,35 @@ func TestMain(m *testing.M) {
 	if os.Getenv(workerEnv) != "" {
 		os.Exit(workerMain()) // this binary, started again by a test
 	}
-	os.Exit(run(m))
+	os.Exit(localstage.Main(m, "consumer", func(s *localstage.Stage) {
+		stage = s
+		queues, tables = sqs.NewFromConfig(s.AWS), dynamodb.NewFromConfig(s.AWS)
+		s3s = s3.NewFromConfig(s.AWS, func(o *s3.Options) { o.UsePathStyle = true }) // the engine's host has no subdomain per bucket
+	}))
 }
 
-func run(m *testing.M) (code int) {
-	fail := func(err error) int {
-		fmt.Fprintln(os.Stderr, "test/consumer:", err)
-		return 1
-	}
-	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Minute)
-	defer cancel()
-	e, err := engine.Start(ctx, "consumer")
-	defer func() {
-		if err := e.Stop(); err != nil {
-			code = fail(err)
-		}
-	}()
+// worker may do what the stage's policies for consumers say, and no more: what is tested
+// runs under it.
+func worker(t *testing.T) rights.User {
+	t.Helper()
+	_, row := stage.Programs.For("hookworker")
+	user, err := stage.User(t.Context(), row)
 	if err != nil {
-		return fail(err)
+		t.Fatal(err)
 	}
-	if err := connect(); err != nil {
-		return fail(err)
-	}
-	return m.Run()
-}
-
-// connect makes the clients from the environment.
-func connect() error {
-	cfg, err := awsconfig.Load(context.Background())
-	if err != nil {
-		return err
-	}
-	queues, tables = sqs.NewFromConfig(cfg), dynamodb.NewFromConfig(cfg)
-	s3s = s3.NewFromConfig(cfg, func(o *s3.Options) { o.UsePathStyle = true }) // the engine's host has no subdomain per bucket
-	return nil
+	return user
 }
 
 // pair is a queue and its dead-letter queue.
 type pair struct{ url, dead string }
 
-// newQueues makes queues as the stack does: dead letters after 5 receives.
+// newQueues empties the stage's queues, which make dead letters after 5 receives.
 func newQueues(t *testing.T) pair {
 	t.Helper()
-	name := fmt.Sprintf("q%d", time.Now().UnixNano())
-	create := func(name string, attributes map[string]string) string {
-		out, err := queues.CreateQueue(t.Context(), &sqs.CreateQueueInput{QueueName: &name, Attributes: attributes})
-		if err != nil {
-			t.Fatal(err)
-		}
-		return *out.QueueUrl
+	if err := stage.Empty(t.Context()); err != nil {
+		t.Fatal(err)
 	}
-	dead := create(name+"-dead", nil)
-	arn := attributes(t, dead, sqstypes.QueueAttributeNameQueueArn)["QueueArn"]
-	url := create(name, map[string]string{
-		"RedrivePolicy": fmt.Sprintf(`{"deadLetterTargetArn":%q,"maxReceiveCount":5}`, arn),
-	})
-	return pair{url, dead}
+	return pair{stage.Queue(), stage.DeadLetters()}
 }
 
 func attributes(t *testing.T, url string, names ...sqstypes.QueueAttributeName) map[string]string {
@@ -182,23 +156,14 @@ func noise(t *testing.T) []byte {
 	return body
 }
 
-func newBucket(t *testing.T) string {
-	t.Helper()
-	name := fmt.Sprintf("b%d", time.Now().UnixNano())
-	if _, err := s3s.CreateBucket(t.Context(), &s3.CreateBucketInput{Bucket: &name}); err != nil {
-		t.Fatal(err)
-	}
-	return name
-}
-
 // sendOverflowing puts what fits into no message beside it, as the receiver does.
-func sendOverflowing(t *testing.T, url, bucket string, n notification.Notification) {
+func sendOverflowing(t *testing.T, url string, n notification.Notification) {
 	t.Helper()
 	wire, err := n.Encode()
-	if !errors.Is(err, notification.ErrTooLarge) {
-		t.Fatalf("%d bytes: %v, want ErrTooLarge", len(n.Body), err)
+	if err != nil || wire.Fits() {
+		t.Fatalf("%d bytes: %v, fits: %v; want one that does not fit", len(n.Body), err, wire.Fits())
 	}
-	key := "overflow/" + n.ID
+	bucket, key := stage.Outputs["BucketName"], "overflow/"+n.ID
 	if _, err := s3s.PutObject(t.Context(), &s3.PutObjectInput{Bucket: &bucket, Key: &key, Body: strings.NewReader(wire.Body)}); err != nil {
 		t.Fatal(err)
 	}
@@ -220,18 +185,29 @@ func attributesOf(wire notification.Wire) map[string]sqstypes.MessageAttributeVa
 	return attributes
 }
 
-// newTable makes a table as the stack does for [consumer.DynamoDBStore].
+// newTable empties the stage's table for [consumer.DynamoDBStore] and names it.
 func newTable(t *testing.T) string {
 	t.Helper()
-	name := fmt.Sprintf("t%d", time.Now().UnixNano())
-	_, err := tables.CreateTable(t.Context(), &dynamodb.CreateTableInput{
-		TableName:            &name,
-		BillingMode:          dynamodbtypes.BillingModePayPerRequest,
-		KeySchema:            []dynamodbtypes.KeySchemaElement{{AttributeName: aws.String(consumer.TableKey), KeyType: dynamodbtypes.KeyTypeHash}},
-		AttributeDefinitions: []dynamodbtypes.AttributeDefinition{{AttributeName: aws.String(consumer.TableKey), AttributeType: dynamodbtypes.ScalarAttributeTypeS}},
-	})
-	if err != nil {
-		t.Fatal(err)
+	name := stage.Outputs["CompletedTableName"]
+	pages := dynamodb.NewScanPaginator(tables, &dynamodb.ScanInput{TableName: &name})
+	for pages.HasMorePages() {
+		page, err := pages.NextPage(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		for items := range slices.Chunk(page.Items, 25) { // BatchWriteItem's limit
+			var deletions []dynamodbtypes.WriteRequest
+			for _, item := range items {
+				deletions = append(deletions, dynamodbtypes.WriteRequest{DeleteRequest: &dynamodbtypes.DeleteRequest{
+					Key: map[string]dynamodbtypes.AttributeValue{consumer.TableKey: item[consumer.TableKey]},
+				}})
+			}
+			if _, err := tables.BatchWriteItem(t.Context(), &dynamodb.BatchWriteItemInput{
+				RequestItems: map[string][]dynamodbtypes.WriteRequest{name: deletions},
+			}); err != nil {
+				t.Fatal(err)
+			}
+		}
 	}
 	return name
 }

@@ -8,7 +8,6 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
-	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
@@ -91,30 +90,30 @@ func TestHookworker(t *testing.T) {
 	smoke.Type = notification.SmokeTestType
 	notes = append(notes, smoke, note("rejected"))
 	send(t, q.url, notes...)
-	bucket, large := newBucket(t), note("large")
+	large := note("large")
 	large.Body = noise(t)
 	large.Signature = notification.Sign(secret, large.Body)
-	sendOverflowing(t, q.url, bucket, large)
+	sendOverflowing(t, q.url, large)
 
 	binary := filepath.Join(t.TempDir(), "hookworker")
 	if out, err := exec.Command("go", "build", "-o", binary, "../../cmd/hookworker").CombinedOutput(); err != nil {
 		t.Fatalf("build: %v: %s", err, out)
 	}
 	address := freeAddress(t)
-	worker := exec.Command(binary)
-	worker.Env = append(os.Environ(), "HOOKWORKER_QUEUE_URL="+q.url, "HOOKWORKER_DEAD_LETTER_QUEUE_URL="+q.dead,
-		"HOOKWORKER_CRM_URL="+server.URL+"/hooks", "HOOKWORKER_SIGNING_SECRETS="+signingSecret, "HOOKWORKER_TABLE="+table, "HOOKWORKER_BUCKET="+bucket, "HOOKWORKER_LISTEN="+address)
+	program := exec.Command(binary)
+	program.Env = append(worker(t).Environ(), "HOOKWORKER_QUEUE_URL="+q.url, "HOOKWORKER_DEAD_LETTER_QUEUE_URL="+q.dead,
+		"HOOKWORKER_CRM_URL="+server.URL+"/hooks", "HOOKWORKER_SIGNING_SECRETS="+signingSecret, "HOOKWORKER_TABLE="+table, "HOOKWORKER_BUCKET="+stage.Outputs["BucketName"], "HOOKWORKER_LISTEN="+address)
 	logs := new(lockedBuffer)
-	worker.Stderr = logs
+	program.Stderr = logs
 	t.Cleanup(func() {
 		if t.Failed() {
 			t.Logf("hookworker's log:\n%s", logs)
 		}
 	})
-	if err := worker.Start(); err != nil {
+	if err := program.Start(); err != nil {
 		t.Fatal(err)
 	}
-	defer func() { _ = worker.Process.Kill() }() // where the test has failed; else it has ended
+	defer func() { _ = program.Process.Kill() }() // where the test has failed; else it has ended
 
 	await(t, "the queue is empty", 30*time.Second, func() bool { return depth(t, q.url) == 0 })
 	for page, want := range map[string][]string{
@@ -130,10 +129,10 @@ func TestHookworker(t *testing.T) {
 			}
 		}
 	}
-	if err := worker.Process.Signal(syscall.SIGTERM); err != nil {
+	if err := program.Process.Signal(syscall.SIGTERM); err != nil {
 		t.Fatal(err)
 	}
-	if err := worker.Wait(); err != nil {
+	if err := program.Wait(); err != nil {
 		t.Errorf("hookworker: %v", err)
 	}
 

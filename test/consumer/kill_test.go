@@ -48,13 +48,13 @@ func TestWorkersAreKilled(t *testing.T) {
 		t.Fatal(err)
 	}
 	start := func() *exec.Cmd {
-		worker := exec.Command(os.Args[0]) //nolint:gosec // this binary
-		worker.Env = append(os.Environ(), workerEnv+"=1", workerQueue+"="+q.url, workerTable+"="+table, workerJournal+"="+path, workerMarks+"="+dir)
-		worker.Stderr = os.Stderr
-		if err := worker.Start(); err != nil {
+		process := exec.Command(os.Args[0]) //nolint:gosec // this binary
+		process.Env = append(worker(t).Environ(), workerEnv+"=1", workerQueue+"="+q.url, workerTable+"="+table, workerJournal+"="+path, workerMarks+"="+dir)
+		process.Stderr = os.Stderr
+		if err := process.Start(); err != nil {
 			t.Fatal(err)
 		}
-		return worker
+		return process
 	}
 	dead := map[int]bool{} // by process id
 	workers := []*exec.Cmd{start(), start()}

@@ -23,7 +23,7 @@ import (
 // begin runs a consumer in this process, and returns how to stop it.
 func begin(t *testing.T, c consumer.Config) (stop func()) {
 	t.Helper()
-	c.SQS, c.Logger = queues, slog.New(slog.DiscardHandler)
+	c.SQS, c.Logger = sqs.NewFromConfig(worker(t).AWS), slog.New(slog.DiscardHandler)
 	instance, err := consumer.New(c)
 	if err != nil {
 		t.Fatal(err)

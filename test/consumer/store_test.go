@@ -7,13 +7,16 @@ import (
 	"testing"
 	"time"
 
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
+
 	"github.com/onepagecrm/nylas-webhooks/consumer"
 )
 
 // TestDynamoDBStore shows that the conditions say to the table what the interface
 // says to its reader.
 func TestDynamoDBStore(t *testing.T) {
-	store, err := consumer.NewDynamoDBStore(tables, newTable(t), 0)
+	table := newTable(t)
+	store, err := consumer.NewDynamoDBStore(dynamodb.NewFromConfig(worker(t).AWS), table, 0)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -71,7 +74,8 @@ func TestDynamoDBStore(t *testing.T) {
 }
 
 func TestDynamoDBStoreHasOneWinner(t *testing.T) {
-	store, err := consumer.NewDynamoDBStore(tables, newTable(t), 0)
+	table := newTable(t)
+	store, err := consumer.NewDynamoDBStore(dynamodb.NewFromConfig(worker(t).AWS), table, 0)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -13,7 +13,11 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
+	"github.com/aws/aws-sdk-go-v2/service/sqs"
+
 	"github.com/onepagecrm/nylas-webhooks/consumer"
+	"github.com/onepagecrm/nylas-webhooks/internal/awsconfig"
 	"github.com/onepagecrm/nylas-webhooks/notification"
 )
 
@@ -113,7 +117,8 @@ func workerMain() int {
 }
 
 func work() error {
-	if err := connect(); err != nil {
+	cfg, err := awsconfig.Load(context.Background())
+	if err != nil {
 		return err
 	}
 	file, err := os.OpenFile(os.Getenv(workerJournal), os.O_WRONLY|os.O_APPEND, 0) //nolint:gosec // the test names it
@@ -122,12 +127,12 @@ func work() error {
 	}
 	defer func() { _ = file.Close() }()
 	j := journal{file}
-	table, err := consumer.NewDynamoDBStore(tables, os.Getenv(workerTable), 0)
+	table, err := consumer.NewDynamoDBStore(dynamodb.NewFromConfig(cfg), os.Getenv(workerTable), 0)
 	if err != nil {
 		return err
 	}
 	c, err := consumer.New(consumer.Config{
-		SQS: queues, QueueURL: os.Getenv(workerQueue), Store: journaled{table, j}, Handler: misbehave(j),
+		SQS: sqs.NewFromConfig(cfg), QueueURL: os.Getenv(workerQueue), Store: journaled{table, j}, Handler: misbehave(j),
 		Concurrency: workerConcurrency, Visibility: workerVisibility, HandlerTimeout: workerTimeout,
 		RetryMin: time.Second, RetryMax: time.Second,
 		Logger: slog.New(slog.DiscardHandler),

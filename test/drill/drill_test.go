@@ -12,7 +12,6 @@ import (
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
-	"github.com/aws/aws-sdk-go-v2/service/cloudformation"
 	"github.com/aws/aws-sdk-go-v2/service/cloudwatch"
 	"github.com/aws/aws-sdk-go-v2/service/cloudwatch/types"
 	"github.com/aws/aws-sdk-go-v2/service/sns"
@@ -186,18 +185,11 @@ func subscribe(t *testing.T, topic string) *subscriber {
 // physicalID is the name or ARN of the resource with that role in the stack.
 func physicalID(t *testing.T, kind, role string) string {
 	t.Helper()
-	resources, err := cloudformation.NewFromConfig(stage.AWS).DescribeStackResources(t.Context(), &cloudformation.DescribeStackResourcesInput{StackName: aws.String(stackName)})
+	id, err := stage.Resource(t.Context(), kind, role)
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, r := range resources.StackResources {
-		id := aws.ToString(r.LogicalResourceId)
-		if aws.ToString(r.ResourceType) == kind && strings.HasPrefix(id, role) && len(id) == len(role)+8 { // the CDK's hash
-			return aws.ToString(r.PhysicalResourceId)
-		}
-	}
-	t.Fatalf("the stack has no %s %s", kind, role)
-	return ""
+	return id
 }
 
 // wait returns the notification that an alarm has gone into a state.

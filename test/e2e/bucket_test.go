@@ -151,7 +151,7 @@ func TestSpill(t *testing.T) {
 		if !bytes.Equal(spilled.Body, body) || spilled.Signature.String() != signature || spilled.GrantID != "grant-1" || spilled.Type != "message.created" {
 			t.Errorf("the object holds %+v, want what was sent", spilled)
 		}
-		if want := contract.SpillPrefix + spilled.ReceivedAt.Format("2006/01/02/15/") + spilled.RequestID + ".json.gz"; key != want {
+		if want := contract.SpillPrefix + spilled.ReceivedAt.Format("2006/01/02/15/") + spilled.RequestID + "." + signature[:16] + ".json.gz"; key != want {
 			t.Errorf("the object is %s, want %s", key, want)
 		}
 	}
@@ -172,7 +172,7 @@ func TestSpill(t *testing.T) {
 	})
 	sys.notReceived(t, signature)
 
-	if output, err := sys.engine.Run(t.Context(), sys.hookctl(), "spill", "replay", "--stage", "local"); err != nil {
+	if output, err := sys.hookctl(t, "spill", "replay", "--stage", "local"); err != nil {
 		t.Fatalf("hookctl spill replay: %v\n%s", err, output)
 	}
 	m := sys.received(t, signature)

@@ -1,10 +1,13 @@
 package e2e
 
 import (
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
+
+	"github.com/onepagecrm/nylas-webhooks/test/rights"
 )
 
 // demo is what `make run` runs after the deployment.
@@ -33,14 +36,32 @@ func firstDemo(t *testing.T) demo {
 	return first.demo
 }
 
-// hookctl is where the demo's program is.
-func (s *system) hookctl() string { return filepath.Join(s.engine.Dir, "hookctl") }
+// hookctl runs the demo's program under what docs/least-privilege.md names for its
+// command, and returns all that it said.
+func (s *system) hookctl(t *testing.T, args ...string) (output string, err error) {
+	t.Helper()
+	table, err := rights.ReadTable(s.engine.Root)
+	if err != nil {
+		return "", err
+	}
+	_, row := table.For("hookctl " + strings.Join(args, " "))
+	var outputs []string
+	for _, role := range row.Policies {
+		outputs = append(outputs, role+"Arn")
+	}
+	cmd := exec.CommandContext(t.Context(), s.program(), args...)
+	cmd.Env = s.userWith(t, outputs...).Environ()
+	said, err := cmd.CombinedOutput()
+	return string(said), err
+}
+
+func (s *system) program() string { return filepath.Join(s.engine.Dir, "hookctl") }
 
 func runDemo(t *testing.T) demo {
-	if output, err := sys.engine.Run(t.Context(), "go", "build", "-o", sys.hookctl(), "./cmd/hookctl"); err != nil {
+	if output, err := sys.engine.Run(t.Context(), "go", "build", "-o", sys.program(), "./cmd/hookctl"); err != nil {
 		return demo{output, err}
 	}
-	output, err := sys.engine.Run(t.Context(), sys.hookctl(), "demo", "--stage", "local")
+	output, err := sys.hookctl(t, "demo", "--stage", "local")
 	return demo{output, err}
 }
 

@@ -19,9 +19,10 @@ func TestOverflowIsReadByTheExtendedClientLibrary(t *testing.T) {
 	}
 	body := noise(t)
 	signature := sys.deliver(t, body)
+	consumer := sys.userWith(t, "ConsumerPolicyArn")
 	eventually(t, soon, func() string {
 		cmd := exec.CommandContext(t.Context(), python, "extended_client.py")
-		cmd.Env = append(os.Environ(), "QUEUE_URL="+sys.outputs["QueueUrl"], "BUCKET="+sys.outputs["BucketName"])
+		cmd.Env = append(consumer.Environ(), "QUEUE_URL="+sys.outputs["QueueUrl"], "BUCKET="+sys.outputs["BucketName"])
 		var problems bytes.Buffer
 		cmd.Stderr = &problems
 		lines, err := cmd.Output()

@@ -4,7 +4,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
-	"net/url"
 	"slices"
 	"strings"
 	"testing"
@@ -15,27 +14,16 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/lambda"
 
 	"github.com/onepagecrm/nylas-webhooks/lambda/contract"
+	"github.com/onepagecrm/nylas-webhooks/test/rights"
 )
-
-// policyDocument is an IAM policy, statements kept as they are.
-type policyDocument struct {
-	Version   string
-	Statement []map[string]any
-}
 
 // without takes the statements with these Sids from the receiver's policy, until the
 // returned function is called.
 func (s *system) without(t *testing.T, sids ...string) (restore func()) {
 	t.Helper()
 	arn := s.resource(t, "ReceiverPolicy")
-	policy := must[*iam.GetPolicyOutput](t)(s.iam.GetPolicy(t.Context(), &iam.GetPolicyInput{PolicyArn: &arn}))
-	version := must[*iam.GetPolicyVersionOutput](t)(s.iam.GetPolicyVersion(t.Context(), &iam.GetPolicyVersionInput{PolicyArn: &arn, VersionId: policy.Policy.DefaultVersionId}))
-	// IAM answers it URL-encoded (RFC 3986).
-	whole := must[string](t)(url.PathUnescape(aws.ToString(version.PolicyVersion.Document)))
-	var document policyDocument
-	if err := json.Unmarshal([]byte(whole), &document); err != nil {
-		t.Fatalf("the policy is %s: %v", whole, err)
-	}
+	document := must[rights.Policy](t)(rights.Read(t.Context(), s.config, arn))
+	whole := string(must[[]byte](t)(json.Marshal(document)))
 	before := len(document.Statement)
 	document.Statement = slices.DeleteFunc(document.Statement, func(statement map[string]any) bool {
 		return slices.Contains(sids, fmt.Sprint(statement["Sid"]))

@@ -1,30 +1,30 @@
 package e2e
 
 import (
+	"crypto/rand"
 	"errors"
 	"strings"
 	"testing"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
-	"github.com/aws/aws-sdk-go-v2/credentials"
-	"github.com/aws/aws-sdk-go-v2/service/iam"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
 	"github.com/aws/smithy-go"
 
 	"github.com/onepagecrm/nylas-webhooks/notification"
+	"github.com/onepagecrm/nylas-webhooks/test/rights"
 )
 
-// userWith returns the AWS settings of a new user who has exactly this policy.
-func (s *system) userWith(t *testing.T, name, policyARN string) aws.Config {
+// userWith returns a new user who has exactly these policies, named by the outputs that
+// have their ARNs.
+func (s *system) userWith(t *testing.T, outputs ...string) rights.User {
 	t.Helper()
-	must[*iam.CreateUserOutput](t)(s.iam.CreateUser(t.Context(), &iam.CreateUserInput{UserName: &name}))
-	must[*iam.AttachUserPolicyOutput](t)(s.iam.AttachUserPolicy(t.Context(), &iam.AttachUserPolicyInput{UserName: &name, PolicyArn: &policyARN}))
-	key := must[*iam.CreateAccessKeyOutput](t)(s.iam.CreateAccessKey(t.Context(), &iam.CreateAccessKeyInput{UserName: &name})).AccessKey
-	cfg := s.config.Copy()
-	cfg.Credentials = credentials.NewStaticCredentialsProvider(aws.ToString(key.AccessKeyId), aws.ToString(key.SecretAccessKey), "")
-	return cfg
+	var arns []string
+	for _, name := range outputs {
+		arns = append(arns, s.outputs[name])
+	}
+	return must[rights.User](t)(rights.NewUser(t.Context(), s.config, "e2e-"+rand.Text(), arns...))
 }
 
 // call is something a user tries, and whether it must work.
@@ -51,7 +51,7 @@ func TestConsumerPolicy(t *testing.T) {
 	ctx := t.Context()
 	overflow := overflowed(t)
 	sys.deliver(t, note{}.json())
-	cfg := sys.userWith(t, "e2e-consumer", sys.outputs["ConsumerPolicyArn"])
+	cfg := sys.userWith(t, "ConsumerPolicyArn").AWS
 	queues, secrets, objects := sqs.NewFromConfig(cfg), secretsmanager.NewFromConfig(cfg), newBucket(cfg)
 	queue, deadLetters, bucket := aws.String(sys.outputs["QueueUrl"]), aws.String(sys.outputs["DeadLetterQueueUrl"]), aws.String(sys.outputs["BucketName"])
 
@@ -112,16 +112,19 @@ func TestConsumerPolicy(t *testing.T) {
 	})
 }
 
-// OperatorPolicyArn is what putting notifications back takes. It reads neither the
-// queue nor the secret.
+// OperatorPolicyArn is what looking at the stage and putting notifications back takes. It
+// reads neither the queue nor the secret.
 func TestOperatorPolicy(t *testing.T) {
 	ctx := t.Context()
 	sys.secret(t)
-	cfg := sys.userWith(t, "e2e-operator", sys.outputs["OperatorPolicyArn"])
+	cfg := sys.userWith(t, "OperatorPolicyArn").AWS
 	queues, secrets, objects := sqs.NewFromConfig(cfg), secretsmanager.NewFromConfig(cfg), newBucket(cfg)
 	queue, deadLetters, bucket := aws.String(sys.outputs["QueueUrl"]), aws.String(sys.outputs["DeadLetterQueueUrl"]), aws.String(sys.outputs["BucketName"])
 	const spilled = "written-by-the-test"
 	if err := put(t, sys.bucket, bucket, "spill/"+spilled)(); err != nil {
+		t.Fatal(err)
+	}
+	if err := put(t, sys.bucket, bucket, "overflow/"+spilled)(); err != nil {
 		t.Fatal(err)
 	}
 	try(t, []call{
@@ -136,6 +139,8 @@ func TestOperatorPolicy(t *testing.T) {
 			_, err := queues.ReceiveMessage(ctx, &sqs.ReceiveMessageInput{QueueUrl: aws.String(sys.outputs["SpillNoticesQueueUrl"])})
 			return err
 		}},
+		{"read a large body", true, get(t, objects, bucket, "overflow/"+spilled)},
+		{"delete a large body", false, remove(t, objects, bucket, "overflow/"+spilled)},
 		{"list large bodies", false, list(t, objects, bucket, "overflow/")},
 		{"write a spilled notification", false, put(t, objects, bucket, "spill/"+spilled)},
 		{"receive from the queue", false, func() error {
@@ -150,6 +155,38 @@ func TestOperatorPolicy(t *testing.T) {
 			_, err := secrets.GetSecretValue(ctx, &secretsmanager.GetSecretValueInput{SecretId: aws.String(sys.outputs["SecretName"])})
 			return err
 		}},
+	})
+}
+
+// SecretPolicyArn is what looking after the secret takes. It reads nobody's mail.
+func TestSecretPolicy(t *testing.T) {
+	ctx := t.Context()
+	sys.secret(t)
+	cfg := sys.userWith(t, "SecretPolicyArn").AWS
+	queues, secrets, objects := sqs.NewFromConfig(cfg), secretsmanager.NewFromConfig(cfg), newBucket(cfg)
+	secret, bucket := aws.String(sys.outputs["SecretName"]), aws.String(sys.outputs["BucketName"])
+	receive := func(output string) func() error {
+		return func() error {
+			_, err := queues.ReceiveMessage(ctx, &sqs.ReceiveMessageInput{QueueUrl: aws.String(sys.outputs[output])})
+			return err
+		}
+	}
+	try(t, []call{
+		{"read the secret", true, func() error {
+			_, err := secrets.GetSecretValue(ctx, &secretsmanager.GetSecretValueInput{SecretId: secret})
+			return err
+		}},
+		{"delete the secret", false, func() error {
+			_, err := secrets.DeleteSecret(ctx, &secretsmanager.DeleteSecretInput{SecretId: secret})
+			return err
+		}},
+		{"change who may read it", false, func() error {
+			_, err := secrets.PutResourcePolicy(ctx, &secretsmanager.PutResourcePolicyInput{SecretId: secret, ResourcePolicy: aws.String("{}")})
+			return err
+		}},
+		{"receive from the queue", false, receive("QueueUrl")},
+		{"receive dead letters", false, receive("DeadLetterQueueUrl")},
+		{"list spilled notifications", false, list(t, objects, bucket, "spill/")},
 	})
 }
 

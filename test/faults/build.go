@@ -44,7 +44,40 @@ func Build(ctx context.Context, root, dir string, overlay map[string][]byte) (st
 	if out, err := build.CombinedOutput(); err != nil {
 		return "", fmt.Errorf("build the receiver: %w\n%s", err, out)
 	}
-	return program, nil
+	files, err := sources(ctx, root)
+	if err != nil {
+		return "", err
+	}
+	return program, look(files)
+}
+
+// look opens the files. Go keeps the result of a test that has passed until a file
+// changes that the test itself opened; what only the compiler has read does not count,
+// nor what is opened before [testing.M.Run]. So whoever builds the receiver within a
+// test is run again when the receiver has changed.
+// https://pkg.go.dev/cmd/go#hdr-Test_packages
+func look(files []string) error {
+	for _, name := range files {
+		file, err := os.Open(name)
+		if err != nil {
+			return fmt.Errorf("look at the receiver's sources: %w", err)
+		}
+		_ = file.Close() // it was only to be seen
+	}
+	return nil
+}
+
+// sources returns every file of this module that the receiver is made of, and their
+// folders, to which a file may be added.
+func sources(ctx context.Context, root string) ([]string, error) {
+	const format = `{{if .Module}}{{if .Module.Main}}{{$dir := .Dir}}{{$dir}}{{range .GoFiles}}{{"\n"}}{{$dir}}/{{.}}{{end}}{{end}}{{end}}`
+	list := exec.CommandContext(ctx, "go", "list", "-deps", "-f", format, "./lambda/receiver")
+	list.Dir = root
+	out, err := list.Output()
+	if err != nil {
+		return nil, fmt.Errorf("list the receiver's sources: %w", err)
+	}
+	return append(strings.Fields(string(out)), filepath.Join(root, "go.mod"), filepath.Join(root, "go.sum")), nil
 }
 
 // writeOverlay writes what go build's -overlay reads.

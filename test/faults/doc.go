@@ -4,8 +4,8 @@
 // accounts of a ledger that followed every notification.
 //
 // "go test ./test/faults/..." runs the short version; "go run ./test/faults/proof" runs
-// everything and writes a report. What is only AWS's own, above all how API Gateway and
-// Lambda behave under real load, is deliberately not claimed to be shown here.
+// everything and writes a report. It does not show how AWS itself behaves, above all API
+// Gateway and Lambda under real load.
 //
 // The parts: standin (SQS, Secrets Manager and S3 that fail), function (Lambda),
 // gateway (API Gateway), nylas (the sender), ledger and test/canary (what must not be

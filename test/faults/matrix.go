@@ -2,11 +2,13 @@ package faults
 
 import (
 	"cmp"
+	"fmt"
 	"hash/crc32"
 	"slices"
 	"strings"
 	"time"
 
+	"github.com/onepagecrm/nylas-webhooks/lambda/contract"
 	"github.com/onepagecrm/nylas-webhooks/test/faults/function"
 	"github.com/onepagecrm/nylas-webhooks/test/faults/nylas"
 	"github.com/onepagecrm/nylas-webhooks/test/faults/standin"
@@ -15,24 +17,37 @@ import (
 // Fault is one thing that fails.
 type Fault struct {
 	Name string
-	// What a service does with each of its calls.
-	sqs, s3, secrets func(s *System) standin.Fault
+	// What a service does with its calls; of several, each call meets one.
+	sqs, s3, secrets func(s *System) []standin.Fault
 	// begin and heal are for what is not a service's.
 	begin, heal func(s *System)
 	garbles     bool // the Scenario's field
+	forgets     bool // afterwards each environment has yet to read the secret
+	limits      bool // how many requests it hits depends on how fast the machine is
 }
 
-func is(f standin.Fault) func(*System) standin.Fault { return func(*System) standin.Fault { return f } }
+func are(f []standin.Fault) func(*System) []standin.Fault {
+	return func(*System) []standin.Fault { return f }
+}
 
-func sqs(name string, f standin.Fault) Fault { return Fault{Name: "SQS " + name, sqs: is(f)} }
-func s3(name string, f standin.Fault) Fault  { return Fault{Name: "S3 " + name, s3: is(f)} }
-func secrets(name string, f standin.Fault) Fault {
-	return Fault{Name: "Secrets Manager " + name, secrets: is(f)}
+func sqs(name string, f ...standin.Fault) Fault { return Fault{Name: "SQS " + name, sqs: are(f)} }
+func s3(name string, f ...standin.Fault) Fault  { return Fault{Name: "S3 " + name, s3: are(f)} }
+func secrets(name string, f ...standin.Fault) Fault {
+	return Fault{Name: "Secrets Manager " + name, secrets: are(f), forgets: true}
+}
+
+// redirects are all that lead a client elsewhere.
+func redirects() []standin.Fault {
+	var all []standin.Fault
+	for _, status := range []int{301, 302, 303, 307, 308} {
+		all = append(all, standin.Redirect(status))
+	}
+	return all
 }
 
 // killedAtSQS kills whoever asks SQS.
 func killedAtSQS(name string, at func(string, func(string)) standin.Fault) Fault {
-	return Fault{Name: name, sqs: func(s *System) standin.Fault { return at(name, s.Function.Kill) }}
+	return Fault{Name: name, sqs: func(s *System) []standin.Fault { return []standin.Fault{at(name, s.Function.Kill)} }}
 }
 
 func killAt(p function.Point) func(*System) {
@@ -75,6 +90,7 @@ func Faults() []Fault {
 		sqs("is a proxy's 200", standin.NotAWS()),
 		sqs("answers an empty 200", standin.Empty()),
 		sqs("answers a wrong MD5", standin.WrongSum()),
+		sqs("redirects", redirects()...),
 		garbled,
 		s3("slows down (503)", standin.Refuse(standin.S3SlowDown)),
 		s3("has an internal error (500)", standin.Refuse(standin.S3Internal)),
@@ -86,6 +102,7 @@ func Faults() []Fault {
 		s3("keeps it and cuts the answer", standin.Cut()),
 		s3("keeps it and answers too late", standin.DoneLate(tooLate)),
 		s3("keeps it and resets", standin.ResetAfter()),
+		s3("redirects", redirects()...),
 		secrets("has an internal error (500)", standin.Refuse(standin.SecretsInternal)),
 		secrets("throttles", standin.Refuse(standin.SecretsThrottled)),
 		secrets("denies access", standin.Refuse(standin.SecretsDenied)),
@@ -95,6 +112,8 @@ func Faults() []Fault {
 		secrets("is a proxy's 200", standin.NotAWS()),
 		secrets("cuts the answer", standin.Cut()),
 		secrets("resets the connection", standin.ResetBefore()),
+		secrets("answers an empty 200", standin.Empty()),
+		secrets("redirects", redirects()...),
 		{Name: "killed before the send", begin: killAt(function.Handed), heal: killNever(function.Handed)},
 		{Name: "killed after the answer was made", begin: killAt(function.Answered), heal: killNever(function.Answered)},
 		killedAtSQS("killed while SQS is asked", standin.Before),
@@ -105,20 +124,25 @@ func Faults() []Fault {
 			heal:  func(s *System) { s.Function.SetSingleUse(false) },
 		},
 		{
-			// The gateway refuses what is over 20 a second with 429.
-			Name:  "gateway throttles",
-			begin: func(s *System) { s.Gateway.SetThrottle(20, 20) },
+			// The gateway lets ten in, then one a second, and refuses the others with 429.
+			Name: "gateway throttles", limits: true,
+			begin: func(s *System) { s.Gateway.SetThrottle(1, 10) },
 			heal:  func(s *System) { s.Gateway.SetThrottle(s.stack.Rate, s.stack.Burst) },
 		},
 		{
 			// Three events at once, the others are refused by Lambda.
-			Name:  "concurrency used up",
+			Name: "concurrency used up", limits: true,
 			begin: func(s *System) { s.Function.SetConcurrency(3) },
 			heal:  func(s *System) { s.Function.SetConcurrency(1000) },
 		},
 		{
 			// .invalid never resolves, RFC 6761.
-			Name: "no AWS endpoint resolves (DNS)", begin: endpoint("http://aws.invalid"), heal: endpoint(""),
+			Name: "no AWS endpoint resolves (DNS)", begin: endpoint("https://aws.invalid"), heal: endpoint(""),
+		},
+		{
+			Name: "AWS's certificate is expired, another's or of nobody known", forgets: true,
+			begin: func(s *System) { s.AWS.ShowCertificates(standin.Expired, standin.OfAnother, standin.Unknown) },
+			heal:  func(s *System) { s.AWS.ShowCertificates(standin.Valid) },
 		},
 	}
 }
@@ -131,35 +155,46 @@ const refreshInterval = 10*time.Second + 500*time.Millisecond
 // withFaults is a scenario in which all of the faults last from the first notification
 // until each notification has met them. Faults of one service take turns.
 func withFaults(faults ...Fault) Scenario {
-	sc := Scenario{Notifications: 40, Rate: 80, Kinds: matrixKinds}
+	sc := Scenario{Notifications: 21, Rate: 80, Kinds: matrixKinds}
 	var names []string
 	settle := time.Duration(0)
 	for _, f := range faults {
 		names = append(names, f.Name)
 		sc.Garbles = sc.Garbles || f.garbles
-		if f.secrets != nil {
+		if f.forgets {
 			settle = refreshInterval
 		}
 	}
 	sc.Name = strings.Join(names, " + ")
-	sc.Start, sc.During = outage(settle, func(s *System) { begin(s, sc.Name, faults) }, func(s *System) { heal(s, faults) })
+	sc.Check = func(r *Result, _ *System) []string {
+		if n := r.Metrics[contract.NoSecret]; n > 0 {
+			return []string{fmt.Sprintf("%d requests were answered as if no secret were stored", n)}
+		}
+		return nil
+	}
+	sc.Start, sc.During = outage(settle,
+		func(s *System) { begin(s, sc.Name, faults) },
+		func(s *System) {
+			s.counts, s.counted = s.count()
+			heal(s, faults)
+		})
 	return sc
 }
 
-// matrixKinds: mostly usual, and one that needs the bucket.
-var matrixKinds = append(slices.Repeat(nylas.Usual, 6), nylas.Overflowing)
+// matrixKinds: mostly usual, and one in seven that needs the bucket.
+var matrixKinds = append(slices.Repeat(nylas.Usual, 3), nylas.Overflowing)
 
 func begin(s *System, name string, faults []Fault) {
 	var ofSQS, ofS3, ofSecrets []standin.Fault
 	for _, f := range faults {
 		if f.sqs != nil {
-			ofSQS = append(ofSQS, f.sqs(s))
+			ofSQS = append(ofSQS, f.sqs(s)...)
 		}
 		if f.s3 != nil {
-			ofS3 = append(ofS3, f.s3(s))
+			ofS3 = append(ofS3, f.s3(s)...)
 		}
 		if f.secrets != nil {
-			ofSecrets = append(ofSecrets, f.secrets(s))
+			ofSecrets = append(ofSecrets, f.secrets(s)...)
 		}
 		if f.begin != nil {
 			f.begin(s)

@@ -34,8 +34,9 @@ func Proof() []Section {
 		{"Outages, secret, clock and memory", []Scenario{
 			everyBody(), everyBodySpilled(), longOutage(), everythingDown(), beyondThrottle(20),
 			secretStoredLate(), secretDeleted(), rotated(0), rotated(30 * time.Minute), rotated(-30 * time.Minute),
-			clockOff(time.Hour), clockOff(-time.Hour), memoryFull(96), largestBodies(40),
+			clockOff(time.Hour), clockOff(-time.Hour), memoryFull(96), largestBodies(40), sharedIDs(),
 		}, 3},
+		{"Freeze and thaw", frozenAll(), 3},
 		{"Faults, each alone", alone(), 4},
 		{"Faults in pairs", pairs(), 6}, // they mostly wait
 	}

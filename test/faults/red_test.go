@@ -27,6 +27,7 @@ func TestReceiverThatDoesNotWaitLosesNotifications(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	_, stack := receiver(t)
 	for _, f := range []Fault{
 		sqs("throttles", standin.Refuse(standin.SQSThrottled)),
 		sqs("is a black hole", standin.BlackHole()),
@@ -86,6 +87,27 @@ func (q *Queue) Send(ctx context.Context, w notification.Wire) error {
 	}
 }
 
+// Go's test cache is told of all that the receiver is made of: else "go test" would say
+// "ok (cached)" of a receiver that it has not run.
+func TestSources(t *testing.T) {
+	root, err := Root(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	files, err := sources(t.Context(), root)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{
+		"lambda/receiver/main.go", "lambda/internal/receive", "lambda/internal/receive/handler.go", "lambda/contract/names.go",
+		"notification/signature.go", "internal/sdkhttp/sdkhttp.go", "go.mod", "go.sum",
+	} {
+		if !slices.Contains(files, filepath.Join(root, want)) {
+			t.Errorf("%s is not among the sources", want)
+		}
+	}
+}
+
 // What is run here is built as it is deployed.
 func TestBuildFlagsAreTheDeployments(t *testing.T) {
 	root, err := Root(t.Context())
@@ -118,6 +140,7 @@ func TestBuildFlagsAreTheDeployments(t *testing.T) {
 
 // What the runs take from the template is there.
 func TestReadStack(t *testing.T) {
+	_, stack := receiver(t)
 	if stack.Responses["THROTTLED"].Status != 429 || stack.Responses["THROTTLED"].Headers["Retry-After"] == "" {
 		t.Errorf("the throttle answers %+v", stack.Responses["THROTTLED"])
 	}
@@ -155,6 +178,7 @@ func TestLeakIsSeen(t *testing.T) {
 		s.Function.SetVariable("CANARY", s.rotate())
 		s.registered()
 	}}
+	_, stack := receiver(t)
 	r, err := Run(t.Context(), program, stack, sc)
 	if err != nil {
 		t.Fatal(err)

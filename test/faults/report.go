@@ -90,17 +90,17 @@ time between attempts shortened.
 }
 
 func writeTable(w io.Writer, results []Result) {
-	fmt.Fprintln(w, "| fault | sent | attempts | refused | delivered | spilled | duplicated | given up | **lost** | forged | let in | starts | killed | most at once | |")
-	fmt.Fprintln(w, "|---|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|---|")
+	fmt.Fprintln(w, "| fault | sent | attempts | refused | delivered | spilled | duplicated | given up | **lost** | forged | let in | starts | killed | most at once | slowest answer | |")
+	fmt.Fprintln(w, "|---|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|---|")
 	for _, r := range results {
 		verdict := "ok"
 		if len(r.Wrong) > 0 {
 			verdict = "**wrong**"
 		}
 		a, f := r.Account, r.Function
-		fmt.Fprintf(w, "| %s | %d | %d | %d | %d | %d | %d | %d | **%d** | %d | %d | %d | %d | %d | %s |\n",
+		fmt.Fprintf(w, "| %s | %d | %d | %d | %d | %d | %d | %d | **%d** | %d | %d | %d | %d | %d | %.1f s | %s |\n",
 			r.Scenario.Name, a.Sent, a.Attempts, a.Refused, a.Delivered, a.Spilled, a.Duplicated, a.GivenUp, a.Lost,
-			a.Forged, a.LetIn, f.Started, f.Killed, f.Peak, verdict)
+			a.Forged, a.LetIn, f.Started, f.Killed, f.Peak, r.Slowest.Seconds(), verdict)
 	}
 }
 

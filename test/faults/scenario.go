@@ -54,14 +54,20 @@ type Result struct {
 	Memory    function.Memory
 	Metrics   map[contract.Metric]int
 	Responses map[string]int // gateway responses by type
-	Met       map[string]int // faults, by how many calls met them
-	Failing   int            // how often Nylas marked the webhook as failing
-	Lines     []ledger.Line
-	Kept      []Arrival
-	Began     time.Time
-	Took      time.Duration
-	// Unanswered is how many requests had no answer in time.
+	// Counts is how many of the Counted requests during the outage added to what CloudWatch
+	// gets to see, by the names in Published; of faults of the matrix only.
+	Counts  map[string]int
+	Counted int
+	Met     map[string]int // faults, by how many calls met them
+	Failing int            // how often Nylas marked the webhook as failing
+	Lines   []ledger.Line
+	Kept    []Arrival
+	Began   time.Time
+	Took    time.Duration
+	// Unanswered is how many requests had no answer in time, Slowest how long the longest
+	// took to have one.
 	Unanswered int
+	Slowest    time.Duration
 	// Wrong says why the scenario failed, in sentences; none: it passed.
 	Wrong []string
 	// Log is the end of the receivers' log, for who looks into a failure.
@@ -132,7 +138,7 @@ func Run(ctx context.Context, program string, stack Stack, sc Scenario) (Result,
 	if err := s.Function.Idle(ctx); err != nil { // what the gateway gave up runs on
 		return Result{}, fmt.Errorf("%s: wait for the function: %w", sc.Name, err)
 	}
-	r := s.result(sc)
+	r := s.result(ctx, sc)
 	r.Began, r.Took = began, time.Since(began)
 	return r, ctx.Err()
 }
@@ -174,13 +180,16 @@ func (s *System) deliverAll(ctx context.Context, sc Scenario, during <-chan stru
 	}
 }
 
-// result settles the accounts.
-func (s *System) result(sc Scenario) Result {
+// result settles the accounts. It ends the function, so that all that the processes have
+// written was read.
+func (s *System) result(ctx context.Context, sc Scenario) Result {
+	memory := s.Function.Memory()
+	s.Function.Close()
 	messages, objects := s.AWS.SQS.Messages(), s.AWS.S3.Objects()
 	r := Result{
 		Scenario: sc, Account: s.ledger.Balance(ledger.Copies(messages, objects)),
-		Function: s.Function.Stats(), Memory: s.Function.Memory(), Responses: s.Gateway.Responses(),
-		Failing: len(s.Nylas.Failing()), Lines: s.ledger.Lines(), Met: make(map[string]int),
+		Function: s.Function.Stats(), Memory: memory, Responses: s.Gateway.Responses(),
+		Failing: len(s.Nylas.Failing()), Lines: s.ledger.Lines(), Met: make(map[string]int), Counts: s.counts, Counted: s.counted,
 	}
 	for service, f := range map[string]*standin.Faults{"SQS": &s.AWS.SQS.Faults, "S3": &s.AWS.S3.Faults, "Secrets Manager": &s.AWS.Secrets.Faults} {
 		_, met := f.Calls()
@@ -198,7 +207,8 @@ func (s *System) result(sc Scenario) Result {
 	}
 	var leaks, strange []string
 	r.Metrics, leaks, strange, r.Log = s.log.snapshot()
-	r.judge(leaks, strange, s.AWS.SQS.Refused())
+	r.Wrong = s.replay(ctx, objects)
+	r.judge(leaks, strange, s.AWS.SQS.Refused(), s.AWS.Strayed())
 	if sc.Check != nil {
 		r.Wrong = append(r.Wrong, sc.Check(&r, s)...)
 	}
@@ -206,7 +216,7 @@ func (s *System) result(sc Scenario) Result {
 }
 
 // judge applies the rules that hold in every scenario.
-func (r *Result) judge(leaks, strange []string, refused []standin.Refusal) {
+func (r *Result) judge(leaks, strange []string, refused []standin.Refusal, strayed int) {
 	wrong := func(format string, args ...any) { r.Wrong = append(r.Wrong, fmt.Sprintf(format, args...)) }
 	a := r.Account
 	if a.Lost > 0 {
@@ -235,6 +245,9 @@ func (r *Result) judge(leaks, strange []string, refused []standin.Refusal) {
 			wrong("the log has a line that is no JSON: %s", line)
 		}
 	}
+	if strayed > 0 {
+		wrong("%d calls of AWS followed a redirect", strayed)
+	}
 	for _, q := range refused {
 		wrong("SQS refused a message for its content: %s: %s", q.Code, q.Message)
 	}
@@ -242,6 +255,7 @@ func (r *Result) judge(leaks, strange []string, refused []standin.Refusal) {
 		if line.Status == 0 {
 			r.Unanswered++
 		}
+		r.Slowest = max(r.Slowest, line.Took)
 	}
 	if r.Unanswered > 0 {
 		wrong("%s", r.unanswered())

@@ -13,7 +13,15 @@ import (
 // everyBody has all kinds of bodies, and nothing fails.
 func everyBody() Scenario {
 	kinds := append(append([]nylas.Kind{}, nylas.Usual...), nylas.Odd...)
-	return Scenario{Name: "no fault, every kind of body", Notifications: 2 * len(kinds), Kinds: kinds, Parallel: 4}
+	return Scenario{
+		Name: "no fault, every kind of body", Notifications: 2 * len(kinds), Kinds: kinds, Parallel: 4,
+		Check: func(r *Result, _ *System) []string {
+			if r.Account.Spilled > 0 {
+				return []string{fmt.Sprintf("%d were spilled, with SQS at work", r.Account.Spilled)}
+			}
+			return nil
+		},
+	}
 }
 
 // everyBodySpilled is the same while SQS is unavailable.

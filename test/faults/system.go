@@ -6,6 +6,8 @@ import (
 	"maps"
 	"net/http/httptest"
 	"sync"
+	"sync/atomic"
+	"time"
 
 	"github.com/onepagecrm/nylas-webhooks/lambda/contract"
 	"github.com/onepagecrm/nylas-webhooks/test/canary"
@@ -33,6 +35,11 @@ type System struct {
 	front  *httptest.Server
 
 	registration sync.Once
+	held         atomic.Int32 // third attempts that wait for the end of the outage
+
+	// What the scenario counted until its outage was over, of how many requests.
+	counts  map[string]int
+	counted int
 
 	mu       sync.Mutex
 	answered int           // notifications whose first attempt was answered
@@ -72,7 +79,7 @@ func (s *System) variables() map[string]string {
 	variables := contract.Config{
 		Stage: stage, QueueURL: s.AWS.QueueURL(), SecretARN: standin.SecretARN, Bucket: standin.BucketName,
 	}.Vars()
-	maps.Copy(variables, map[string]string{"AWS_ENDPOINT_URL": s.AWS.URL})
+	maps.Copy(variables, map[string]string{"AWS_ENDPOINT_URL": s.AWS.URL, "SSL_CERT_FILE": s.AWS.AuthorityFile})
 	return variables
 }
 
@@ -112,13 +119,26 @@ func (s *System) observe(a nylas.Attempt) {
 }
 
 // hold keeps third attempts back while there is an outage, because it is shorter than
-// the 10 to 20 minutes after which they come.
+// the 10 to 20 minutes after which they come. Those that it kept come one after the
+// other, not all at the moment at which it ends.
 func (s *System) hold(ctx context.Context, number int) {
+	const apart = 25 * time.Millisecond // a process starts and connects in less
 	if number < 3 {
 		return
 	}
 	select {
 	case <-s.over:
+		return
+	default:
+	}
+	place := s.held.Add(1)
+	select {
+	case <-s.over:
+	case <-ctx.Done():
+		return
+	}
+	select {
+	case <-time.After(time.Duration(place) * apart):
 	case <-ctx.Done():
 	}
 }

@@ -109,7 +109,9 @@ func TestTailFollows(t *testing.T) {
 	must(t, stage.Empty(t.Context()))
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
-	cmd := exec.CommandContext(ctx, stage.Program, "tail", "--stage", "local", "--json")
+	args := []string{"tail", "--stage", "local", "--json"}
+	cmd := exec.CommandContext(ctx, stage.Program, args...)
+	cmd.Env = as(t, args...)
 	stdout, err := cmd.StdoutPipe()
 	must(t, err)
 	stderr, err := cmd.StderrPipe()

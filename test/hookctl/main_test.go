@@ -34,6 +34,14 @@ func hookctlWith(t *testing.T, code int, stdin string, env []string, args ...str
 	return stdout, stderr
 }
 
+// as is the environment in which hookctl may do what that command needs, and no more.
+func as(t *testing.T, args ...string) []string {
+	t.Helper()
+	environ, err := stage.As(t.Context(), "hookctl "+strings.Join(args, " "))
+	must(t, err)
+	return environ
+}
+
 func parse[T any](t *testing.T, text string) (value T) {
 	t.Helper()
 	if err := json.Unmarshal([]byte(text), &value); err != nil {

@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"net/http"
-	"os"
 	"os/exec"
 	"slices"
 	"strings"
@@ -243,8 +242,9 @@ func TestSecretUnderTraffic(t *testing.T) {
 // before it has said which. It returns the secret, which nobody stores.
 func killedRotation(t *testing.T, api *nylas.API, env []string) (lost string) {
 	t.Helper()
-	cmd := exec.CommandContext(t.Context(), stage.Program, "secret", "rotate", "--stage", "local")
-	cmd.Env = append(os.Environ(), env...)
+	args := []string{"secret", "rotate", "--stage", "local"}
+	cmd := exec.CommandContext(t.Context(), stage.Program, args...)
+	cmd.Env = append(as(t, args...), env...)
 	api.Break(nylas.Fault{Request: "POST /v3/webhooks/rotate-secret", Times: 1, Lost: true, Then: func() {
 		lost = api.Webhooks()[0].Secret
 		if err := cmd.Process.Kill(); err != nil {

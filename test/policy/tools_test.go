@@ -27,7 +27,8 @@ type checker struct {
 }
 
 var checkers = []checker{
-	{"cdk-nag", regexp.MustCompile(`^(AwsSolutions|Serverless)-`), cdkNag},
+	{"cdk-nag", regexp.MustCompile(`^(AwsSolutions|Serverless)-`), script("nag.js")},
+	{"cdk-preflight", regexp.MustCompile(`^(pf-|F[0-9]{4}$)`), script("deployment.js")},
 	{"cfn-guard", regexp.MustCompile(`^CT\.`), cfnGuard},
 	{"checkov", regexp.MustCompile(`^CKV2?_`), checkov},
 	{"cfn-lint", regexp.MustCompile(`^[EWI]S?[0-9]{4}$`), cfnLint},
@@ -58,17 +59,20 @@ func ask(into any, root string, found []int, name string, args ...string) error 
 	return nil
 }
 
-func cdkNag(root string, templates []string) ([]finding, error) {
-	var said []struct{ Template, Resource, ID, Says string }
-	args := append([]string{"tools/policy/nag.js"}, templates...)
-	if err := ask(&said, root, nil, filepath.Join(root, "tools/node_modules/.bin/node"), args...); err != nil {
-		return nil, err
+// script asks a program of tools/policy, each of which prints the same.
+func script(name string) func(root string, templates []string) ([]finding, error) {
+	return func(root string, templates []string) ([]finding, error) {
+		var said []struct{ Template, Resource, ID, Says string }
+		args := append([]string{filepath.Join("tools/policy", name)}, templates...)
+		if err := ask(&said, root, nil, filepath.Join(root, "tools/node_modules/.bin/node"), args...); err != nil {
+			return nil, err
+		}
+		var found []finding
+		for _, s := range said {
+			found = append(found, finding{key{s.Template, s.Resource, s.ID}, s.Says})
+		}
+		return found, nil
 	}
-	var found []finding
-	for _, s := range said {
-		found = append(found, finding{key{s.Template, s.Resource, s.ID}, s.Says})
-	}
-	return found, nil
 }
 
 // cfnGuard runs the binary that the npm package brings, because the package itself is

@@ -23,10 +23,18 @@ var alarmSeries = map[string]struct{ must, mustNot map[string]series }{
 			"one every quarter of an hour": together(on(5, 1), on(20, 1), on(35, 1), on(50, 1)),
 		},
 	},
-	"SendFailed":         counts("a notification that is nowhere safe"),
-	"SecretUnavailable":  counts("a request that could not be verified"),
-	"Faulted":            counts("a panic"),
-	"ReceiverErrors":     counts("a crash"),
+	"SendFailed":        counts("a notification that is nowhere safe"),
+	"SecretUnavailable": counts("a request that could not be verified"),
+	"Faulted":           counts("a panic"),
+	"ReceiverErrors":    counts("a crash"),
+	"Flood": {
+		must: map[string]series{"a little more than 200 a second for a quarter of an hour": together(during(0, 15, times(12_000, 1)...), every(5, 0, 15, 1))},
+		mustNot: map[string]series{
+			"the largest burst of Nylas's, three times in five minutes": on(7, times(60_000, 1)...),
+			"ten minutes":          during(0, 10, times(30_000, 1)...),
+			"200 a second, always": during(0, 90, times(12_000, 1)...),
+		},
+	},
 	"Spilled":            counts("a spilled notification"),
 	"Mismatch":           counts("a forged signature"),
 	"NoSecret":           counts("a request before the secret was stored"),
@@ -66,8 +74,21 @@ var alarmSeries = map[string]struct{ must, mustNot map[string]series }{
 			"a burst that is worked off in four minutes": together(on(5, 60), on(6, 301), on(7, 310), on(8, 305), on(9, 301), during(10, 60, 20)),
 		},
 	},
-	"QueueExpiring":       above(302_400, 1),
-	"DeadLettersExpiring": above(453_600, 1),
+	"QueueExpiring": above(302_400, 1),
+	"DeadLettersExpiring": {
+		must: map[string]series{
+			"one that stays for five days and is then handled": together(every(5, 0, 360, 0), every(5, 360, 360+5*24*60, 1), every(5, 360+5*24*60, 7*24*60, 0)),
+			"however many, and none of them looked at":         every(5, 0, 5*24*60, 3_000),
+			// hookctl dlq ls hides what it looks at, five minutes where it is killed.
+			"somebody looks at it every day, and hides it meanwhile": together(every(5, 0, 5*24*60, 1), hidden(600, 2_040, 3_480, 4_920, 6_360)),
+		},
+		mustNot: map[string]series{
+			"an hour less than five days":       together(every(5, 0, 360, 0), every(5, 360, 360+5*24*60-60, 7), every(5, 360+5*24*60-60, 7*24*60, 0)),
+			"one every day, worked off in time": together(every(5, 0, 6*24*60, 0), every(5, 60, 6*24*60, 0), on(600, 1), on(2_040, 1)),
+			"no dead letter":                    every(5, 0, 6*24*60, 0),
+			"a queue that nobody has used":      nil,
+		},
+	},
 	"SignaturesFailing": {
 		must: map[string]series{
 			"five minutes in which none is good": together(during(0, 5, 1), during(5, 10, 0)),
@@ -135,6 +156,15 @@ var alarmSeries = map[string]struct{ must, mustNot map[string]series }{
 			"four minutes":           together(during(0, 5, 0), during(5, 9, 119_000), during(9, 60, 0)),
 		},
 	},
+}
+
+// hidden is a queue in which nothing is visible for five minutes, from each of these on.
+func hidden(from ...int) series {
+	s := make(series)
+	for _, minute := range from {
+		s = together(s, during(minute, minute+5, 0))
+	}
+	return s
 }
 
 // counts is for alarms that one of something sets off.
@@ -240,5 +270,53 @@ func TestConcurrencyOfItsOwn(t *testing.T) {
 	}
 	if got := w.state(during(0, 90, limit)); got != "OK" {
 		t.Errorf("always %v: %s", limit, got)
+	}
+}
+
+// Lambda publishes a count of errors for every minute in which the function ran, 0 as
+// well, and the one of a crash may come two minutes late: by then CloudWatch has found
+// the later minutes' zeros, and looks at no minute beyond the alarm's own.
+// https://docs.aws.amazon.com/lambda/latest/dg/monitoring-metrics.html
+func TestLateErrorsAreSeen(t *testing.T) {
+	d := stacks["prod"]
+	w := watchOf(d.template.Resources[alarmsByRole(d)["ReceiverErrors"]].Properties)
+	const crash, late = 30, 2
+	known := during(0, crash, 0)
+	off := false
+	for minute := crash; minute < window; minute++ {
+		if minute == crash+late {
+			known = together(known, on(crash, 1))
+		}
+		if minute != crash {
+			known = together(known, on(minute, 0))
+		}
+		off = off || w.alarmsAt(known, minute, w.n)
+	}
+	if !off {
+		t.Errorf("a crash whose datapoint comes %d minutes late sets nothing off", late)
+	}
+}
+
+// A stage that says how little is usual learns of a flood that another would not notice.
+func TestFloodWhereTrafficIsKnown(t *testing.T) {
+	full, prod := stacks["full"], stacks["prod"] // 10 a minute in the quietest hour; not known
+	limit := func(d deployment) watch { return watchOf(d.template.Resources[alarmsByRole(d)["Flood"]].Properties) }
+	for _, c := range []struct {
+		what       string
+		published  series
+		full, prod string
+	}{
+		{"a hundred times the quietest hour's", during(0, window, times(1_000, 1)...), "OK", "OK"},
+		{"a little more, for a quarter of an hour", during(30, 45, times(1_001, 1)...), "ALARM", "OK"},
+		{"one burst of Nylas's", on(30, times(20_000, 1)...), "OK", "OK"},
+		{"five minutes", during(30, 35, times(30_000, 1)...), "OK", "OK"},
+		{"a flood for any stage", during(30, 45, times(12_001, 1)...), "ALARM", "ALARM"},
+	} {
+		if got := limit(full).state(c.published); got != c.full {
+			t.Errorf("where 10 a minute are usual, %s: %s, want %s", c.what, got, c.full)
+		}
+		if got := limit(prod).state(c.published); got != c.prod {
+			t.Errorf("where it is not known, %s: %s, want %s", c.what, got, c.prod)
+		}
 	}
 }

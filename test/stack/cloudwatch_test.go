@@ -167,25 +167,42 @@ const furthest = 2
 // state tells whether the alarm goes off within the window, whatever CloudWatch's way
 // of looking back; undecided where that makes the difference.
 func (w watch) state(s series) string {
+	end := max(window, (w.n+furthest)*w.period)
+	for minute := range s {
+		end = max(end, minute+1)
+	}
+	state, _ := w.within(s, end)
+	return state
+}
+
+// within is state for a window of so many minutes, and the minute by whose end the alarm
+// has gone off at the latest.
+func (w watch) within(s series, minutes int) (state string, latest int) {
 	begin := 0
 	if w.missing == "breaching" {
 		begin = (w.n + furthest) * w.period // before, the silence is the series' own beginning
 	}
+	step := 1
+	if w.period >= 60 {
+		step = 60 // CloudWatch may look in between; that finds it an hour earlier at most
+	}
 	went := make(map[bool]bool)
 	for lookBack := w.n; lookBack <= w.n+furthest; lookBack++ {
 		off := false
-		for minute := begin; minute < window && !off; minute++ {
-			off = w.alarmsAt(s, minute, lookBack)
+		for minute := begin + step - 1; minute < minutes && !off; minute += step {
+			if off = w.alarmsAt(s, minute, lookBack); off {
+				latest = max(latest, minute)
+			}
 		}
 		went[off] = true
 	}
 	switch {
 	case went[true] && went[false]:
-		return "undecided"
+		return "undecided", 0
 	case went[true]:
-		return "ALARM"
+		return "ALARM", latest
 	}
-	return "OK"
+	return "OK", 0
 }
 
 // The tables of AWS's page on missing data: five periods, the newest last; X breaches,
@@ -258,15 +275,22 @@ func alarmsByRole(d deployment) map[string]string {
 	return ids
 }
 
-// goOff returns the roles of the alarms that go off, sorted, and whether any of them
-// pages.
-func goOff(d deployment, published map[string]series) (roles []string, err error) {
+// goOff returns the minute in which each alarm that goes off does so at the latest, by
+// role. It looks at as many minutes as there is something published, a window at least.
+func goOff(d deployment, published map[string]series) (minutes map[string]int, err error) {
+	last := window
+	for _, s := range published {
+		for minute := range s {
+			last = max(last, minute+1)
+		}
+	}
+	minutes = make(map[string]int)
 	known := make(map[string]bool)
 	for name, id := range alarmsByRole(d) {
 		known[reads(d.template, id)] = true
-		switch state := watchOf(d.template.Resources[id].Properties).state(published[reads(d.template, id)]); state {
+		switch state, minute := watchOf(d.template.Resources[id].Properties).within(published[reads(d.template, id)], last); state {
 		case "ALARM":
-			roles = append(roles, name)
+			minutes[name] = minute
 		case "undecided":
 			return nil, fmt.Errorf("whether %s goes off depends on how far CloudWatch looks back", name)
 		}
@@ -276,6 +300,5 @@ func goOff(d deployment, published map[string]series) (roles []string, err error
 			return nil, fmt.Errorf("no alarm reads %s", name)
 		}
 	}
-	slices.Sort(roles)
-	return roles, nil
+	return minutes, nil
 }

@@ -79,8 +79,6 @@ func wantedStatements(d deployment) []string {
 	if d.stage.OwnKey {
 		add("Allow: arn:%s:iam::%s:root may kms:* on *", partition, account)
 		add("Deny: * may kms:CreateGrant on * if BoolIfExists aws:PrincipalIsAWSService false and BoolIfExists kms:GrantIsForAWSResource false")
-		// docs.aws.amazon.com/sns/latest/dg/sns-key-management.html asks for these two.
-		add("Allow: cloudwatch.amazonaws.com may kms:Decrypt, kms:GenerateDataKey on *")
 	}
 	if consumers := strings.Join(d.stage.ConsumerPrincipals, ", "); consumers != "" {
 		var reads []string

@@ -148,7 +148,7 @@ var alarmRules = []rule{
 				m, _ := p.at("DatapointsToAlarm").(float64)
 				n, _ := p.at("EvaluationPeriods").(float64)
 				period, _ := p.at("Period").(float64)
-				if m < 1 || m > n || period < 60 || int(period)%60 != 0 || period*n > 24*3600 {
+				if m < 1 || m > n || period < 60 || int(period)%60 != 0 || period*n > longest(period) {
 					f.addf("%s wants %v of %v periods of %v s", id, m, n, period)
 				}
 				if (p.at("Statistic") == nil) == (p.at("ExtendedStatistic") == nil) {
@@ -192,8 +192,11 @@ var alarmRules = []rule{
 				}
 				f.want(id+"'s statistic", statistic, want)
 				seconds := 60 // the shortest that these metrics have
-				if slices.Contains(overFiveMinutes, role(d, id)) {
+				switch {
+				case slices.Contains(overFiveMinutes, role(d, id)):
 					seconds = 300
+				case role(d, id) == "DeadLettersExpiring":
+					seconds = 3600 // it looks back over five days
 				}
 				f.want(id+"'s period", p.at("Period"), seconds)
 			}
@@ -227,32 +230,40 @@ var alarmRules = []rule{
 		},
 	},
 	{
-		name: "dead letters are seen", why: "SQS does not count its own moves as sent, and an age in the dead-letter queue starts at the move, expiry at the first send",
+		name: "dead letters are seen", why: "SQS does not count its own moves as sent, and leaves what was received three times out of the age of the oldest, as every dead letter was",
 		check: func(d deployment) (f findings) {
 			dead, expiring := d.template.props(alarmType, "DeadLettersAlarm"), d.template.props(alarmType, "DeadLettersExpiringAlarm")
 			f.want("the metric", metric(dead), "AWS/SQS/ApproximateNumberOfMessagesVisible")
 			f.want("the threshold", []any{dead.at("ComparisonOperator"), dead.at("Threshold"), dead.at("DatapointsToAlarm")}, []any{"GreaterThanThreshold", 0, 1})
 			kept, _ := d.template.props(queueType, "DeadLetters").at("MessageRetentionPeriod").(float64)
 			before, _ := d.template.props(queueType, "Queue").at("MessageRetentionPeriod").(float64)
-			f.want("the age", expiring.at("Threshold"), 0.75*(kept-before))
+			f.want("what tells of expiry", []any{metric(expiring), expiring.at("Statistic"), expiring.at("ComparisonOperator"), expiring.at("Threshold")},
+				[]any{"AWS/SQS/ApproximateNumberOfMessagesVisible", "Maximum", "GreaterThanThreshold", 0})
+			period, _ := expiring.at("Period").(float64)
+			n, _ := expiring.at("EvaluationPeriods").(float64)
+			m, _ := expiring.at("DatapointsToAlarm").(float64)
+			// The worst has what is left after it waited in the queue; two days of that are for
+			// whoever is paged.
+			if left := kept - before - period*n; m != n || left < 2*24*3600 || period*n < 4*24*3600 {
+				f.addf("%v of %v periods of %v s leave %v s until the worst expires", m, n, period, left)
+			}
 			return f
 		},
 		mutations: []mutation{
 			{"messages sent", set(alarmType, "DeadLettersAlarm", "NumberOfMessagesSent", "MetricName")},
 			{"ten of them", set(alarmType, "DeadLettersAlarm", 10, "Threshold")},
-			{"age from the retention alone", set(alarmType, "DeadLettersExpiringAlarm", 0.75*14*24*3600, "Threshold")},
+			{"the age, which leaves them out", set(alarmType, "DeadLettersExpiringAlarm", "ApproximateAgeOfOldestMessage", "MetricName")},
+			{"silenced by whoever looks at them", set(alarmType, "DeadLettersExpiringAlarm", "Minimum", "Statistic")},
+			{"too late", set(alarmType, "DeadLettersExpiringAlarm", 121, "EvaluationPeriods")},
+			{"every now and then", set(alarmType, "DeadLettersExpiringAlarm", 1, "DatapointsToAlarm")},
 		},
 	},
 	{
-		name: "topics", why: "a topic with a policy lets nobody publish whom it does not name; under AWS's own key CloudWatch publishes nothing and says so nowhere",
+		name: "topics", why: "a topic with a policy lets nobody publish whom it does not name; what tells of a failing key must not need that key; under AWS's own key CloudWatch publishes nothing and says so nowhere",
 		check: func(d deployment) (f findings) {
 			f.want("the topics", len(d.template.of(topicType)), 2)
 			for _, id := range d.template.of(topicType) {
-				key := any(nil)
-				if d.stage.OwnKey {
-					key = getAtt(d.template.id(keyType, "Key"), "Arn")
-				}
-				f.want(id+"'s key", d.template.Resources[id].Properties.at("KmsMasterKeyId"), key)
+				f.want(id+"'s key", d.template.Resources[id].Properties.at("KmsMasterKeyId"), nil)
 				policy := policyOf(d.template, "AWS::SNS::TopicPolicy", "Topics", id)
 				if !tlsOnly(policy, "sns:Publish") {
 					f.addf("%s accepts plain HTTP", id)
@@ -267,6 +278,9 @@ var alarmRules = []rule{
 		},
 		mutations: []mutation{
 			{"AWS's key", set(topicType, "Pages", "alias/aws/sns", "KmsMasterKeyId")},
+			{"the key that may fail", func(t template) {
+				set(topicType, "Tickets", getAtt(t.of(keyType)[0], "Arn"), "KmsMasterKeyId")(t)
+			}},
 			{"no policy", func(t template) { delete(t.Resources, t.id("AWS::SNS::TopicPolicy", "PagesPolicy")) }},
 			{"alarms not named", func(t template) {
 				statements := objects(t.props("AWS::SNS::TopicPolicy", "PagesPolicy").at("PolicyDocument", "Statement"))
@@ -382,8 +396,18 @@ func dimensions(d deployment, alarm, metric string) any {
 // overFiveMinutes are the alarms that do not look at single minutes: what comes too
 // slowly for that, and tickets, of which one in five minutes is enough.
 var overFiveMinutes = []string{
-	"SpilledMany", "SpillWaiting", "QueueExpiring", "DeadLettersExpiring", "Silence",
+	"SpilledMany", "SpillWaiting", "QueueExpiring", "Silence", "Flood",
 	"Spilled", "Mismatch", "NoSecret", "CompressedDelivery", "TestEvent",
+}
+
+// longest is how far back an alarm may look, in seconds: a day, and a week where its
+// periods are an hour or more.
+// https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/API_PutMetricAlarm.html
+func longest(period float64) float64 {
+	if period >= 3600 {
+		return 7 * 24 * 3600
+	}
+	return 24 * 3600
 }
 
 // statisticOf is the statistic in which a metric means what the alarms say.

@@ -139,21 +139,26 @@ var bucketRules = []rule{
 			queue, dead := getAtt(d.template.id(queueType, "Queue"), "Arn"), getAtt(d.template.id(queueType, "DeadLetters"), "Arn")
 			want := []any{
 				statement("TakeDeadLetters", dead, []any{
-					"sqs:CancelMessageMoveTask", "sqs:ChangeMessageVisibility", "sqs:DeleteMessage", "sqs:GetQueueAttributes", "sqs:GetQueueUrl",
+					"sqs:CancelMessageMoveTask", "sqs:ChangeMessageVisibility", "sqs:DeleteMessage", "sqs:GetQueueAttributes",
 					"sqs:ListMessageMoveTasks", "sqs:ReceiveMessage", "sqs:StartMessageMoveTask",
 				}),
-				statement("PutOntoQueue", queue, []any{"sqs:GetQueueAttributes", "sqs:GetQueueUrl", "sqs:SendMessage"}),
+				statement("PutOntoQueue", queue, []any{"sqs:GetQueueAttributes", "sqs:SendMessage"}),
 				map[string]any{
 					"Sid": "ListSpilled", "Effect": "Allow", "Action": "s3:ListBucket", "Resource": getAtt(d.template.id(bucketType, "Bucket"), "Arn"),
 					"Condition": map[string]any{"StringLike": map[string]any{"s3:prefix": "spill/*"}},
 				},
 				statement("TakeSpilled", objectsUnder(d.template, "spill/*"), []any{"s3:DeleteObject", "s3:GetObject"}),
-				statement("TakeSpillNotices", getAtt(notices(d.template), "Arn"), readActions),
+				statement("ReadOverflow", objectsUnder(d.template, "overflow/*"), "s3:GetObject"),
+				statement("TakeSpillNotices", getAtt(notices(d.template), "Arn"), []any{"sqs:DeleteMessage", "sqs:ReceiveMessage"}),
+				statement("FindStack", thisStack(d), "cloudformation:DescribeStacks"),
+				statement("ListResources", thisStack(d), "cloudformation:ListStackResources"),
+				statement("ReadLogs", []any{
+					getAtt(d.template.id(logGroupType, "AccessLogs"), "Arn"), getAtt(d.template.id(logGroupType, "ReceiverLogs"), "Arn"),
+				}, "logs:FilterLogEvents"),
+				statement("ReadAlarms", arnHere("cloudwatch", "alarm:*"), "cloudwatch:DescribeAlarms"),
+				statement("ReadMetrics", "*", "cloudwatch:GetMetricStatistics"),
+				statement("ReadSubscribers", []any{ref(d.template.id(topicType, "Pages")), ref(d.template.id(topicType, "Tickets"))}, "sns:ListSubscriptionsByTopic"),
 			}
-			find := operatorStatement(d.template, 5)
-			f.want("the stack it finds", literal(find.at("Resource")),
-				"arn:<AWS::Partition>:cloudformation:<AWS::Region>:<AWS::AccountId>:stack/NylasWebhooks-"+d.stage.Name+"/*")
-			want = append(want, map[string]any{"Sid": "FindStack", "Effect": "Allow", "Action": "cloudformation:DescribeStacks", "Resource": find.at("Resource")})
 			if d.stage.OwnKey {
 				want = append(want, statement("ReadAndEncryptNotifications", getAtt(d.template.id(keyType, "Key"), "Arn"), []any{"kms:Decrypt", "kms:GenerateDataKey"}))
 			}
@@ -166,11 +171,43 @@ var bucketRules = []rule{
 			}},
 			{"lists the whole bucket", func(t template) { delete(operatorStatement(t, 2), "Condition") }},
 			{"deletes any object", func(t template) { operatorStatement(t, 3)["Resource"] = "*" }},
-			{"finds any stack", func(t template) { operatorStatement(t, 5)["Resource"] = "*" }},
-			{"finds no stack", func(t template) { operatorStatement(t, 5)["Effect"] = "Deny" }},
+			{"finds any stack", func(t template) { operatorStatement(t, 6)["Resource"] = "*" }},
+			{"finds no stack", func(t template) { operatorStatement(t, 6)["Effect"] = "Deny" }},
+			{"reads any log", func(t template) { operatorStatement(t, 8)["Resource"] = "*" }},
+			{"changes alarms", func(t template) { operatorStatement(t, 9)["Action"] = "cloudwatch:*" }},
 			{"purges", func(t template) { operatorStatement(t, 0)["Action"] = "sqs:*" }},
 		},
 	},
+	{
+		name: "rights on the secret", why: "whoever has the secret signs as Nylas does; who reads and changes it is named one by one",
+		check: func(d deployment) (f findings) {
+			secret := getAtt(d.template.id(secretType, "Secret"), "Id")
+			f.want("the rights on the secret", d.template.props(managedPolicyType, "SecretPolicy").at("PolicyDocument", "Statement"), []any{
+				statement("FindStack", thisStack(d), "cloudformation:DescribeStacks"),
+				statement("ReadSecret", secret, "secretsmanager:GetSecretValue"),
+				statement("ChangeSecret", secret, []any{"secretsmanager:PutSecretValue", "secretsmanager:UpdateSecretVersionStage"}),
+			})
+			return f
+		},
+		mutations: []mutation{
+			{"deletes it", func(t template) {
+				objects(t.props(managedPolicyType, "SecretPolicy").at("PolicyDocument", "Statement"))[2]["Action"] = "secretsmanager:*"
+			}},
+			{"any secret", func(t template) {
+				objects(t.props(managedPolicyType, "SecretPolicy").at("PolicyDocument", "Statement"))[1]["Resource"] = "*"
+			}},
+		},
+	},
+}
+
+// thisStack is the stage's stack as a policy names it, without its id.
+func thisStack(d deployment) any {
+	return arnHere("cloudformation", "stack/NylasWebhooks-"+d.stage.Name+"/*")
+}
+
+// arnHere is an ARN of the account and region that the stack is deployed to.
+func arnHere(service, resource string) any {
+	return map[string]any{"Fn::Sub": "arn:${AWS::Partition}:" + service + ":${AWS::Region}:${AWS::AccountId}:" + resource}
 }
 
 // first is the first object of a list in the bucket's properties.
@@ -178,7 +215,7 @@ func first(t template, path ...string) object {
 	return objects(t.props(bucketType, "Bucket").at(path...))[0]
 }
 
-func statement(sid string, resource any, actions []any) map[string]any {
+func statement(sid string, resource, actions any) map[string]any {
 	return map[string]any{"Sid": sid, "Effect": "Allow", "Action": actions, "Resource": resource}
 }
 

@@ -38,6 +38,11 @@ var endpointRules = []rule{
 			if p.at("MinimumCompressionSize") != nil {
 				f.addf("answers are compressed")
 			}
+			// TLS 1.2 and 1.3 with forward secrecy, post-quantum key exchange where the client has
+			// it; an enhanced policy needs the access mode.
+			// docs.aws.amazon.com/apigateway/latest/developerguide/apigateway-security-policies-list.html
+			f.want("SecurityPolicy", p.at("SecurityPolicy"), "SecurityPolicy_TLS13_1_2_PFS_PQ_2025_09")
+			f.want("EndpointAccessMode", p.at("EndpointAccessMode"), "STRICT")
 			if p.at("Policy") != nil {
 				f.addf("a resource policy answers 403, which loses the event")
 			}
@@ -49,6 +54,9 @@ var endpointRules = []rule{
 			{"edge", set(restAPIType, "Endpoint", []any{"EDGE"}, "EndpointConfiguration", "Types")},
 			{"allow list", set(restAPIType, "Endpoint", map[string]any{}, "Policy")},
 			{"another name", set(restAPIType, "Endpoint", "webhooks", "Name")},
+			{"TLS 1.0, AWS's default", set(restAPIType, "Endpoint", nil, "SecurityPolicy")},
+			{"TLS 1.3 only, which not every client speaks", set(restAPIType, "Endpoint", "SecurityPolicy_TLS13_1_3_2025_09", "SecurityPolicy")},
+			{"any Host header", set(restAPIType, "Endpoint", "BASIC", "EndpointAccessMode")},
 		},
 	},
 	{

@@ -1,6 +1,7 @@
 package stack
 
 import (
+	"maps"
 	"slices"
 	"strings"
 )
@@ -156,14 +157,45 @@ var queueRules = []rule{
 		},
 	},
 	{
-		name: "key", why: "the key is the last line before people's mail, and CloudWatch publishes nothing to a topic whose key it may not use",
+		name: "who needs the key", why: "on the day the key fails the receiver has to start, to keep notifications and to log, and the alarms have to reach somebody; what needs the key does none of it",
+		check: func(d deployment) (f findings) {
+			if !d.stage.OwnKey {
+				return nil
+			}
+			key := d.template.id(keyType, "Key")
+			for _, id := range slices.Sorted(maps.Keys(d.template.Resources)) {
+				r := d.template.Resources[id]
+				if id != key && slices.Contains(references(map[string]any(r.Properties)), key) && !holdsMail(d.template, id) {
+					f.addf("%s needs the key", id)
+				}
+			}
+			return f
+		},
+		mutations: []mutation{
+			{"the pages", func(t template) {
+				set(topicType, "Pages", getAtt(t.id(keyType, "Key"), "Arn"), "KmsMasterKeyId")(t)
+			}},
+			{"the receiver's log", func(t template) {
+				set(logGroupType, "ReceiverLogs", getAtt(t.id(keyType, "Key"), "Arn"), "KmsKeyId")(t)
+			}},
+			{"the function's variables", func(t template) {
+				set(functionType, "Receiver", getAtt(t.id(keyType, "Key"), "Arn"), "KmsKeyArn")(t)
+			}},
+			{"the secret", func(t template) { set(secretType, "Secret", ref(t.id(keyType, "Key")), "KmsKeyId")(t) }},
+			{"the notices of what was spilled", func(t template) {
+				t.Resources[notices(t)].Properties["KmsMasterKeyId"] = getAtt(t.id(keyType, "Key"), "Arn")
+			}},
+		},
+	},
+	{
+		name: "key", why: "the key is the last line before people's mail",
 		check: func(d deployment) (f findings) {
 			if !d.stage.OwnKey {
 				return nil
 			}
 			key := d.template.props(keyType, "Key")
 			f.want("rotation", key.at("EnableKeyRotation"), true)
-			var grants, alarms bool
+			grants := false
 			for _, s := range objects(key.at("KeyPolicy", "Statement")) {
 				if s.is("Allow", "Effect") && strings.Contains(text(s.at("Principal")), `"*"`) {
 					f.addf("everybody may %s", text(s.at("Action")))
@@ -171,18 +203,14 @@ var queueRules = []rule{
 				grants = grants || s.is("Deny", "Effect") && s.is("kms:CreateGrant", "Action") && s.is(map[string]any{
 					"aws:PrincipalIsAWSService": "false", "kms:GrantIsForAWSResource": "false",
 				}, "Condition", "BoolIfExists")
-				alarms = alarms || s.is("Allow", "Effect") && s.is("cloudwatch.amazonaws.com", "Principal", "Service") &&
-					s.is([]any{"kms:Decrypt", "kms:GenerateDataKey"}, "Action") && s.at("Condition") == nil
 			}
 			f.want("refusing grants", grants, true)
-			f.want("letting alarms through", alarms, true)
 			return f
 		},
 		mutations: []mutation{
 			{"not rotated", set(keyType, "Key", false, "EnableKeyRotation")},
 			{"everybody", func(t template) { keyStatement(t, 0)["Principal"] = map[string]any{"AWS": "*"} }},
 			{"grants", func(t template) { keyStatement(t, 1)["Effect"] = "Allow" }},
-			{"alarms cannot publish", func(t template) { keyStatement(t, 2)["Action"] = "kms:Decrypt" }},
 		},
 	},
 }
@@ -195,4 +223,10 @@ func keyStatement(t template, i int) object {
 func consumerStatement(t template) object {
 	statements := objects(policyOf(t, "AWS::SQS::QueuePolicy", "Queues", t.id(queueType, "Queue")).at("PolicyDocument", "Statement"))
 	return statements[len(statements)-1]
+}
+
+// holdsMail tells whether a resource may need the key: the two queues with notifications,
+// and the policies of those who send to them or read them.
+func holdsMail(t template, id string) bool {
+	return id == t.id(queueType, "Queue") || id == t.id(queueType, "DeadLetters") || t.Resources[id].Type == managedPolicyType
 }

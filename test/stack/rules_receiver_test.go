@@ -132,7 +132,61 @@ var receiverRules = []rule{
 	},
 }
 
+// descriptions of managed policies are create-only: another text makes another policy
+// with another ARN, which roles outside the stack do not have, and the deletion of the
+// old one fails while they have it.
+// docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iam-managedpolicy.html
+var descriptions = map[string]string{
+	"ConsumerPolicy": "What reading the queue of NylasWebhooks-%s needs",
+	"WorkerPolicy":   "What hookworker of NylasWebhooks-%s needs beyond the consumer policy",
+	"OperatorPolicy": "What putting notifications of NylasWebhooks-%s back takes",
+	"SecretPolicy":   "What looking after the webhook secret of NylasWebhooks-%s takes",
+	"ReceiverPolicy": "What the receiver of NylasWebhooks-%s needs",
+}
+
 var policyRules = []rule{
+	{
+		name: "texts of policies", why: "the text of a managed policy is create-only; whoever rewords it takes the rights away from roles outside the stack",
+		check: func(d deployment) (f findings) {
+			for _, id := range d.template.of(managedPolicyType) {
+				p := d.template.Resources[id].Properties
+				name := ""
+				for role := range descriptions {
+					if strings.HasPrefix(id, role) {
+						name = role
+					}
+				}
+				f.want(id+"'s text", p.at("Description"), fmt.Sprintf(descriptions[name], d.stage.Name))
+			}
+			f.want("policies", len(d.template.of(managedPolicyType)), len(descriptions))
+			return f
+		},
+		mutations: []mutation{
+			{"another text", set(managedPolicyType, "OperatorPolicy", "What an operator needs", "Description")},
+		},
+	},
+	{
+		name: "the receiver's policy is seen", why: "attached from the role's side a policy is in no table of cdk diff, and --security-only is silent whatever it allows",
+		check: func(d deployment) (f findings) {
+			role := d.template.id("AWS::IAM::Role", "ReceiverRole")
+			f.want("who has the receiver's policy", d.template.props(managedPolicyType, "ReceiverPolicy").at("Roles"), []any{ref(role)})
+			f.want("what the role names itself", d.template.Resources[role].Properties.at("ManagedPolicyArns"), nil)
+			// The role no longer waits for the policy, so the function has to: else it runs, for
+			// as long as that takes, without a right to send or to log.
+			policy := d.template.id(managedPolicyType, "ReceiverPolicy")
+			if function := d.template.Resources[d.template.id(functionType, "Receiver")]; !slices.Contains(list(function.DependsOn), any(policy)) {
+				f.addf("the function does not wait for %s", policy)
+			}
+			return f
+		},
+		mutations: []mutation{
+			{"on nobody", set(managedPolicyType, "ReceiverPolicy", nil, "Roles")},
+			{"not waited for", func(t template) { t.Resources[t.id(functionType, "Receiver")].DependsOn = nil }},
+			{"from the role's side", func(t template) {
+				set("AWS::IAM::Role", "ReceiverRole", []any{ref(t.id(managedPolicyType, "ReceiverPolicy"))}, "ManagedPolicyArns")(t)
+			}},
+		},
+	},
 	{
 		name: "no inline policy", why: "what the function may do stands in one policy that names itself; a grant somewhere must not add to it",
 		check: func(d deployment) (f findings) {

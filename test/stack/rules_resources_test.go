@@ -39,7 +39,7 @@ var stateful = map[string][]string{
 }
 
 var outputNames = []string{"BucketName", "ConsumerPolicyArn", "DashboardUrl", "DeadLetterQueueUrl", "OperatorPolicyArn", "QueueArn", "QueueUrl",
-	"SecretName", "SpillNoticesQueueUrl", "WebhookUrl", "WorkerPolicyArn"}
+	"SecretName", "SecretPolicyArn", "SpillNoticesQueueUrl", "WebhookUrl", "WorkerPolicyArn"}
 
 // physicalNames are the properties that fix a resource's name, by type.
 var physicalNames = map[string]string{

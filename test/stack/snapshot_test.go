@@ -21,7 +21,7 @@ const (
 	// lineWidth is how long a snapshot's line may be before its object is spread out.
 	lineWidth = 140
 	// maxSnapshotLines keeps the snapshot something that a reviewer reads.
-	maxSnapshotLines = 1500
+	maxSnapshotLines = 1600
 )
 
 // scrubs replace what changes with the function's code, not with the stack. By

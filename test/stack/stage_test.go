@@ -5,6 +5,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/onepagecrm/nylas-webhooks/infra/stages"
 	"github.com/onepagecrm/nylas-webhooks/infra/webhooks"
 	"github.com/onepagecrm/nylas-webhooks/test/stack/synth"
 )
@@ -53,9 +54,9 @@ func TestAccountStackIsNotPartOfAll(t *testing.T) {
 	}
 }
 
-func TestAlarmsOff(t *testing.T) {
-	stage := synth.Named("dev")
-	stage.AlarmsOff = map[string]string{"QueueAge": "nobody reads this queue"}
+// synthesized returns the template of a stage that is made for one test.
+func synthesized(t *testing.T, stage stages.Stage) template {
+	t.Helper()
 	app, err := synth.NewApp(root, filepath.Join(t.TempDir(), "out"), false)
 	if err != nil {
 		t.Fatal(err)
@@ -64,10 +65,17 @@ func TestAlarmsOff(t *testing.T) {
 		t.Fatal(err)
 	}
 	app.Synth(nil)
-	var off template
-	if err := decode(filepath.Join(*app.Outdir(), "NylasWebhooks-dev.template.json"), &off); err != nil {
+	var made template
+	if err := decode(filepath.Join(*app.Outdir(), webhooks.StackName(stage)+".template.json"), &made); err != nil {
 		t.Fatal(err)
 	}
+	return made
+}
+
+func TestAlarmsOff(t *testing.T) {
+	stage := synth.Named("dev")
+	stage.AlarmsOff = map[string]string{"QueueAge": "nobody reads this queue"}
+	off := synthesized(t, stage)
 	if id := off.id(alarmType, "QueueAgeAlarm"); id != "" {
 		t.Errorf("%s exists although it is switched off", id)
 	}
@@ -76,10 +84,31 @@ func TestAlarmsOff(t *testing.T) {
 	}
 
 	stage.AlarmsOff = map[string]string{"QueueAgee": "mistyped"}
-	if app, err = synth.NewApp(root, filepath.Join(t.TempDir(), "out"), false); err != nil {
+	app, err := synth.NewApp(root, filepath.Join(t.TempDir(), "out"), false)
+	if err != nil {
 		t.Fatal(err)
 	}
 	if _, err := webhooks.NewStack(app, stage, webhooks.NewBuilder(root)); err == nil || !strings.Contains(err.Error(), "QueueAgee") {
 		t.Errorf("switching off an alarm that does not exist: %v", err)
+	}
+}
+
+// The console of each partition has a domain of its own.
+// https://docs.aws.amazon.com/general/latest/gr/mgmt-console.html
+func TestConsoleOfEachPartition(t *testing.T) {
+	for region, want := range map[string]string{
+		"eu-central-1":   "console.aws.amazon.com",
+		"us-gov-west-1":  "console.amazonaws-us-gov.com",
+		"eusc-de-east-1": "console.amazonaws-eusc.eu",
+	} {
+		stage := synth.Named("dev")
+		stage.Account, stage.Region = "123456789012", region
+		if err := stage.Validate(); err != nil {
+			t.Fatal(err)
+		}
+		there := synthesized(t, stage)
+		if url := literal(there.Outputs["DashboardUrl"].Value); !strings.HasPrefix(url, "https://<AWS::Region>."+want+"/") {
+			t.Errorf("%s: the dashboard is at %s, want %s", region, url, want)
+		}
 	}
 }

@@ -66,7 +66,7 @@ func replay(t *testing.T, file string, commands []command) (outputs map[int][]st
 	api := nylas.New()
 	defer api.Server.Close()
 	dir := t.TempDir()
-	env := append(os.Environ(), "NYLAS_API_URI="+api.Server.URL, "NYLAS_API_KEY="+nylas.Key, "HOME="+dir)
+	env := []string{"NYLAS_API_URI=" + api.Server.URL, "NYLAS_API_KEY=" + nylas.Key, "HOME=" + dir}
 	outputs = map[int][]string{}
 	for i, c := range commands {
 		for _, name := range c.setups {
@@ -78,8 +78,16 @@ func replay(t *testing.T, file string, commands []command) (outputs map[int][]st
 				t.Fatalf("%s:%d: setup %s: %v", file, c.line, name, err)
 			}
 		}
+		var programs []string // what the line runs, which may do what these need and no more
+		for _, m := range inCode.FindAllStringSubmatch(c.text, -1) {
+			programs = append(programs, "hookctl "+m[1])
+		}
+		environ, err := stage.As(t.Context(), programs...)
+		if err != nil {
+			t.Fatalf("%s:%d: %v", file, c.line, err)
+		}
 		cmd := exec.CommandContext(t.Context(), "bash", "-o", "pipefail", "-c", c.text)
-		cmd.Dir, cmd.Env = dir, env
+		cmd.Dir, cmd.Env = dir, append(environ, env...)
 		output, err := cmd.CombinedOutput() // in their order, as at a terminal
 		var exit *exec.ExitError
 		if err != nil && !errors.As(err, &exit) {

@@ -7,7 +7,7 @@
 // whatever may be genuine and could not be kept is answered 503. See
 // docs/architecture.md.
 //
-// The package deliberately knows no AWS SDK, no environment variable and no clock:
+// The package knows no AWS SDK, no environment variable and no clock:
 // they are arguments. It does not look into a body before its signature is verified,
 // and never writes a body, an address, a secret or a signature into a log.
 package receive

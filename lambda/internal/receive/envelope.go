@@ -3,6 +3,8 @@ package receive
 import (
 	"bytes"
 	"strconv"
+	"strings"
+	"unicode/utf8"
 
 	"github.com/go-json-experiment/json/jsontext"
 )
@@ -16,8 +18,8 @@ type envelope struct {
 	attempt int
 }
 
-// readEnvelope reads as much as it finds. Fields of another kind than expected count
-// as missing, and from where the JSON breaks off everything does.
+// readEnvelope reads as much as it finds. Fields of another kind than expected and texts
+// that are not clean count as missing, and from where the JSON breaks off everything does.
 //
 // grant_id stands in data or in data.object, depending on the type; where both have
 // one, data's is taken.
@@ -29,30 +31,30 @@ func readEnvelope(body []byte) envelope {
 	members(d, func(name string) {
 		switch name {
 		case "id":
-			e.id = text(d)
+			e.id = cleanText(d)
 		case "type":
-			e.typ = text(d)
+			e.typ = cleanText(d)
 		case "webhook_delivery_attempt":
-			e.attempt = number(d)
+			e.attempt = wholeNumber(d)
 		case "data":
 			members(d, func(name string) {
 				switch name {
 				case "grant_id":
-					e.grantID = text(d)
+					e.grantID = cleanText(d)
 				case "object":
 					members(d, func(name string) {
 						if name == "grant_id" {
-							ofObject = text(d)
+							ofObject = cleanText(d)
 						} else {
-							skip(d)
+							skipValue(d)
 						}
 					})
 				default:
-					skip(d)
+					skipValue(d)
 				}
 			})
 		default:
-			skip(d)
+			skipValue(d)
 		}
 	})
 	if e.grantID == "" {
@@ -65,7 +67,7 @@ func readEnvelope(body []byte) envelope {
 // read or skip its value. What is not an object is skipped.
 func members(d *jsontext.Decoder, member func(name string)) {
 	if d.PeekKind() != '{' {
-		skip(d)
+		skipValue(d)
 		return
 	}
 	if _, err := d.ReadToken(); err != nil {
@@ -83,25 +85,30 @@ func members(d *jsontext.Decoder, member func(name string)) {
 	}
 }
 
-// skip passes over a value. Where that fails, every later PeekKind tells so.
-func skip(d *jsontext.Decoder) { _ = d.SkipValue() }
+// skipValue passes over a value. Where that fails, every later PeekKind tells so.
+func skipValue(d *jsontext.Decoder) { _ = d.SkipValue() }
 
-func text(d *jsontext.Decoder) string {
+// cleanText returns a string, or "" where it is not clean: bytes that are no UTF-8 and
+// half a surrogate pair all read as U+FFFD, and different ids with them would be one.
+func cleanText(d *jsontext.Decoder) string {
 	if d.PeekKind() != '"' {
-		skip(d)
+		skipValue(d)
 		return ""
 	}
 	token, err := d.ReadToken()
 	if err != nil {
 		return ""
 	}
-	return token.String()
+	if text := token.String(); !strings.ContainsRune(text, utf8.RuneError) {
+		return text
+	}
+	return ""
 }
 
-// number returns a positive whole number, else 0.
-func number(d *jsontext.Decoder) int {
+// wholeNumber returns a positive whole number, else 0.
+func wholeNumber(d *jsontext.Decoder) int {
 	if d.PeekKind() != '0' {
-		skip(d)
+		skipValue(d)
 		return 0
 	}
 	token, err := d.ReadToken()

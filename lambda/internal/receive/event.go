@@ -24,9 +24,9 @@ type event struct {
 		// https://docs.aws.amazon.com/apigateway/latest/developerguide/api-gateway-variables-for-access-logging.html
 		RequestID string `json:"extendedRequestId"`
 	} `json:"requestContext"`
-	// Body stays as it is in the event, a JSON string, so that base64 is decoded
+	// RawBody stays as it is in the event, a JSON string, so that base64 is decoded
 	// straight from it.
-	Body            jsontext.Value `json:"body"`
+	RawBody         jsontext.Value `json:"body"`
 	IsBase64Encoded bool           `json:"isBase64Encoded"`
 
 	body []byte // the request's bytes
@@ -54,16 +54,16 @@ func decodeEvent(payload []byte) (*event, error) {
 // decodeBody returns the exact bytes that were received. API Gateway sends them as
 // base64 where the content type is one of the API's binary media types, else as text.
 func (e *event) decodeBody() ([]byte, error) {
-	if len(e.Body) == 0 || e.Body.Kind() == 'n' { // no body, null
+	if len(e.RawBody) == 0 || e.RawBody.Kind() == 'n' { // no body, null
 		return nil, nil
 	}
-	if e.Body.Kind() != '"' {
+	if e.RawBody.Kind() != '"' {
 		return nil, fmt.Errorf("it is not a string")
 	}
-	text := e.Body[1 : len(e.Body)-1]
+	text := e.RawBody[1 : len(e.RawBody)-1]
 	if !e.IsBase64Encoded || bytes.IndexByte(text, '\\') >= 0 {
 		var err error
-		if text, err = jsontext.AppendUnquote(nil, e.Body); err != nil {
+		if text, err = jsontext.AppendUnquote(nil, e.RawBody); err != nil {
 			return nil, withoutContent(err)
 		}
 	}

@@ -206,10 +206,17 @@ func FuzzEnvelope(f *testing.F) {
 		if json.Unmarshal(body, &want) != nil {
 			return
 		}
-		if id, _ := want["id"].(string); got.id != id {
+		clean := func(value any) string {
+			text, _ := value.(string)
+			if strings.Contains(text, "\ufffd") { // encoding/json's sign for what is no text
+				return ""
+			}
+			return text
+		}
+		if id := clean(want["id"]); got.id != id {
 			t.Errorf("id = %q, encoding/json says %q", got.id, id)
 		}
-		if typ, _ := want["type"].(string); got.typ != typ {
+		if typ := clean(want["type"]); got.typ != typ {
 			t.Errorf("type = %q, encoding/json says %q", got.typ, typ)
 		}
 		var once map[string]jsontext.Value
@@ -225,9 +232,9 @@ func FuzzEnvelope(f *testing.F) {
 		}
 		data, _ := want["data"].(map[string]any)
 		object, _ := data["object"].(map[string]any)
-		grant, _ := data["grant_id"].(string)
+		grant := clean(data["grant_id"])
 		if grant == "" {
-			grant, _ = object["grant_id"].(string)
+			grant = clean(object["grant_id"])
 		}
 		if got.grantID != grant {
 			t.Errorf("grant = %q, encoding/json says %q", got.grantID, grant)

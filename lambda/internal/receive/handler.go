@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"runtime/debug"
-	"slices"
 	"strings"
 	"time"
 	"unicode/utf8"
@@ -134,53 +133,62 @@ func (h *Handler) handleNotification(ctx context.Context, e *event, r *request) 
 		r.end(refusal, nil)
 		return
 	}
-	signature, o, err := h.verify(ctx, e, signatures)
-	r.checked = o == accepted || o == mismatch || o == compressedDelivery
-	if o != accepted {
-		r.end(o, err)
+	v := h.verify(ctx, e, signatures)
+	r.checked = v.outcome == accepted || v.outcome == mismatch || v.outcome == compressedDelivery
+	if v.outcome != accepted {
+		r.end(v.outcome, v.note)
 		return
 	}
 	r.isVerified = true
 	r.envelope = readEnvelope(e.body)
-	o, keepErr := h.keep(ctx, r, notification.Notification{
+	k := h.keep(ctx, r, notification.Notification{
 		Body:       e.body,
 		ID:         r.envelope.id,
 		Type:       r.envelope.typ,
 		GrantID:    r.envelope.grantID,
 		Attempt:    r.envelope.attempt,
 		ReceivedAt: r.start,
-		Signature:  signature,
+		Signature:  v.signature,
 		RequestID:  r.id,
 	})
-	r.end(o, errors.Join(keepErr, err)) // err: verified with a cached secret that could not be read again
+	r.end(k.outcome, errors.Join(k.note, v.note))
 }
 
-// keep puts a notification onto the queue, or into the bucket when SQS does not take
-// it. An error beside accepted or spilled is for the log only.
-func (h *Handler) keep(ctx context.Context, r *request, n notification.Notification) (outcome, error) {
+// kept is how keeping a notification ended. The note is for the log, beside a success
+// too.
+type kept struct {
+	outcome outcome
+	note    error
+}
+
+// keep puts a notification onto the queue, or into the bucket when SQS does not take it.
+func (h *Handler) keep(ctx context.Context, r *request, n notification.Notification) kept {
 	wire, err := n.Encode()
-	r.encoding = wire.Attributes[notification.AttrEncoding].Value
-	if errors.Is(err, notification.ErrTooLarge) {
+	if err == nil && !wire.Fits() {
+		r.encoding = wire.Attributes[notification.AttrEncoding].Value
 		wire, err = h.bucket.Overflow(ctx, wire, r.id)
 	}
 	if err != nil {
-		return tooLarge, err
+		return kept{tooLarge, err}
 	}
 	err = h.queue.Send(ctx, wire)
-	if errors.Is(err, sqsqueue.ErrRefused) && r.encoding == "" {
-		// It knows of something in the text that Encode does not; base64 has none of it.
-		if encoded, encodeErr := n.EncodeCompressed(); encodeErr == nil {
-			wire, r.encoding = encoded, notification.EncodingGzipBase64
+	if errors.Is(err, sqsqueue.ErrRefused) {
+		// It knows of something in the text, or in its size, that Encode does not; base64
+		// has none of it. What is spilled then is the compressed message, too, so that a
+		// replay is not refused for the same.
+		if compressed, compressErr := wire.Compress(); compressErr == nil {
+			wire = compressed
 			err = h.queue.Send(ctx, wire)
 		}
 	}
+	r.encoding = wire.Attributes[notification.AttrEncoding].Value
 	if err == nil {
-		return accepted, nil
+		return kept{outcome: accepted}
 	}
 	if spillErr := h.bucket.Spill(ctx, wire, n.ReceivedAt, r.id); spillErr != nil {
-		return sendFailed, errors.Join(err, spillErr)
+		return kept{sendFailed, errors.Join(err, spillErr)}
 	}
-	return spilled, err
+	return kept{spilled, err}
 }
 
 // parseSignatures returns the well-formed signatures of a request, or why there is
@@ -199,46 +207,41 @@ func parseSignatures(e *event) ([]notification.Signature, outcome) {
 	return signatures, malformedSignature
 }
 
-// verify returns the signature that verified and accepted, or what else the request
-// is. An error beside accepted is for the log only.
-func (h *Handler) verify(ctx context.Context, e *event, signatures []notification.Signature) (notification.Signature, outcome, error) {
+// verified is what the signatures of a request say of it. The outcome is accepted where
+// one is good, and then signature is that one; else it is how the request ends. The note
+// is for the log, beside accepted too.
+type verified struct {
+	signature notification.Signature
+	outcome   outcome
+	note      error
+}
+
+func (h *Handler) verify(ctx context.Context, e *event, signatures []notification.Signature) verified {
 	keys, err := h.secrets.Keys(ctx)
-	if s, ok := match(e.body, signatures, keys); ok {
-		return s, accepted, err
+	if s, matchErr := notification.Match(e.body, signatures, keys...); matchErr == nil {
+		return verified{s, accepted, err} // err: they are old, or of an odd form
 	}
-	if _, ok := match(e.body, signatures, []string{notification.MockSecret}); ok {
-		return notification.Signature{}, testEvent, nil
+	if notification.IsTestEvent(e.body, signatures...) {
+		return verified{outcome: testEvent}
 	}
 	if len(keys) > 0 { // else they were read just now, or must not be yet
 		if keys, err = h.secrets.Refresh(ctx); err != nil {
 			err = fmt.Errorf("look for a rotated secret: %w", err)
 		}
-		if s, ok := match(e.body, signatures, keys); ok {
-			return s, accepted, err
+		if s, matchErr := notification.Match(e.body, signatures, keys...); matchErr == nil {
+			return verified{s, accepted, err}
 		}
 	}
 	switch {
 	case len(keys) > 0 && unpacked(e):
-		return notification.Signature{}, compressedDelivery, errUnpacked
+		return verified{outcome: compressedDelivery, note: errUnpacked}
 	case len(keys) > 0:
-		return notification.Signature{}, mismatch, err
+		return verified{outcome: mismatch, note: err}
 	case errors.Is(err, secretstore.ErrNotStored):
-		return notification.Signature{}, noSecret, err
+		return verified{outcome: noSecret, note: err}
 	default:
-		return notification.Signature{}, secretUnavailable, err
+		return verified{outcome: secretUnavailable, note: err}
 	}
-}
-
-// match returns the signature that is the body's under one of the keys. Each key is
-// tried once, however many signatures a stranger sends.
-func match(body []byte, signatures []notification.Signature, keys []string) (notification.Signature, bool) {
-	for _, key := range keys {
-		want := notification.Sign(key, body)
-		if slices.ContainsFunc(signatures, want.Equal) {
-			return want, true
-		}
-	}
-	return notification.Signature{}, false
 }
 
 var errUnpacked = errors.New("the body was announced as gzip and is not: API Gateway unpacked it, so what Nylas signed is gone; set compressed_delivery to false on the webhook")

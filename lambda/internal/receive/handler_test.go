@@ -47,8 +47,8 @@ func TestStatusContract(t *testing.T) {
 		{name: "other method", event: events.APIGatewayProxyRequest{HTTPMethod: "PUT"}, status: 400, metric: contract.Refused, reason: contract.ReasonBadMethod},
 
 		{name: "accepted", event: post(body, secret), status: 200, metric: contract.Accepted, sent: 1},
-		{name: "accepted, rotated", event: post(body, "new"), setup: func(b *bench) { b.secrets.rotated = []string{"new", secret} }, status: 200, metric: contract.Accepted, sent: 1},
-		{name: "accepted, previous secret", event: post(body, secret), setup: func(b *bench) { b.secrets.keys = []string{"new", secret} }, status: 200, metric: contract.Accepted, sent: 1},
+		{name: "accepted, rotated", event: post(body, "new secret"), setup: func(b *bench) { b.secrets.rotated = []string{"new secret", secret} }, status: 200, metric: contract.Accepted, sent: 1},
+		{name: "accepted, previous secret", event: post(body, secret), setup: func(b *bench) { b.secrets.keys = []string{"new secret", secret} }, status: 200, metric: contract.Accepted, sent: 1},
 		{name: "accepted, Secrets Manager down", event: post(body, secret), setup: func(b *bench) { b.secrets.err = unavailable }, status: 200, metric: contract.Accepted, sent: 1},
 
 		{name: "no signature", event: signed(body, ""), status: 401, metric: contract.Refused, reason: contract.ReasonNoSignature},
@@ -141,9 +141,51 @@ func TestRefusedContentIsEncoded(t *testing.T) {
 	if w := b.queue.sent[0]; w.Attributes["content_encoding"].Value != "gzip+base64" || !bytes.Equal(received(t, w).Body, body) {
 		t.Errorf("sent as %q", w.Attributes["content_encoding"].Value)
 	}
+	if line := b.line(); line["encoding"] != "gzip+base64" {
+		t.Errorf("logged as encoded by %v", line["encoding"])
+	}
 	b.queue.send = func(context.Context) error { return fmt.Errorf("send to queue: %w", sqsqueue.ErrRefused) }
 	if r := b.do(post(body, secret)); r.StatusCode != 200 || len(b.bucket.spilled) != 1 {
-		t.Errorf("refused for good: answered %d, %d spilled", r.StatusCode, len(b.bucket.spilled))
+		t.Fatalf("refused for good: answered %d, %d spilled", r.StatusCode, len(b.bucket.spilled))
+	}
+	// SQS would refuse the plain one at every replay.
+	if w := b.bucket.spilled[0]; w.Attributes["content_encoding"].Value != "gzip+base64" || !bytes.Equal(received(t, w).Body, body) {
+		t.Errorf("spilled as %q", w.Attributes["content_encoding"].Value)
+	}
+}
+
+// A mail of quotes is within SQS's limit for a message and beyond the one for its HTTP
+// request, so it is compressed before it is sent.
+func TestMailOfQuotes(t *testing.T) {
+	b := newBench(t)
+	quotes := []byte(`{"id":"n1","data":{"object":{"body":"` + strings.Repeat(`\"`, 450_000) + `"}}}`)
+	if r := b.do(post(quotes, secret)); r.StatusCode != 200 || len(b.queue.sent) != 1 {
+		t.Fatalf("answered %d, %d sent", r.StatusCode, len(b.queue.sent))
+	}
+	if w := b.queue.sent[0]; w.Attributes["content_encoding"].Value != "gzip+base64" || !bytes.Equal(received(t, w).Body, quotes) {
+		t.Errorf("sent as %q", w.Attributes["content_encoding"].Value)
+	}
+}
+
+// A store that hands out a key which keeps nobody out lets nobody in all the same.
+func TestWeakKeysLetNobodyIn(t *testing.T) {
+	for _, weak := range []string{"", "x", notification.MockSecret} {
+		b := newBench(t)
+		b.secrets.keys = []string{weak}
+		if r := b.do(post(body, weak)); r.StatusCode == 200 || len(b.queue.sent) > 0 {
+			t.Errorf("%q: answered %d, %d sent", weak, r.StatusCode, len(b.queue.sent))
+		}
+	}
+}
+
+// Of several signatures the message carries the one that verified.
+func TestSignatureAttribute(t *testing.T) {
+	good, other := notification.Sign(secret, body), notification.Sign("another secret", body)
+	b := newBench(t)
+	e := post(body, secret)
+	e.Headers = map[string]string{"x-nylas-signature": other.String() + ", " + good.String()}
+	if r := b.do(e); r.StatusCode != 200 || received(t, b.queue.sent[0]).Signature != good {
+		t.Errorf("answered %d, sent with another signature than the one that verified", r.StatusCode)
 	}
 }
 

@@ -4,8 +4,10 @@ import (
 	"context"
 	"io"
 	"log/slog"
+	"strings"
 	"time"
 
+	"github.com/onepagecrm/nylas-webhooks/internal/awserror"
 	"github.com/onepagecrm/nylas-webhooks/lambda/contract"
 	"github.com/onepagecrm/nylas-webhooks/notification"
 )
@@ -48,16 +50,16 @@ func (l recorder) write(r *request, now time.Time) {
 		slog.String(contract.FieldReason, string(r.outcome.reason)),
 		slog.Int(contract.FieldStatus, r.outcome.status),
 		slog.String(contract.FieldRequestID, r.id),
-		slog.String(contract.FieldNotificationID, cut(r.envelope.id)),
-		slog.String(contract.FieldType, cut(r.envelope.typ)),
-		slog.String(contract.FieldGrantID, cut(r.envelope.grantID)),
+		slog.String(contract.FieldNotificationID, shortened(r.envelope.id)),
+		slog.String(contract.FieldType, shortened(r.envelope.typ)),
+		slog.String(contract.FieldGrantID, shortened(r.envelope.grantID)),
 		slog.Int(contract.FieldAttempt, r.envelope.attempt),
 		slog.Int(contract.FieldBytes, r.bytes),
 		slog.String(contract.FieldEncoding, r.encoding),
 		slog.Int64(contract.FieldMilliseconds, now.Sub(r.start).Milliseconds()),
 	}
 	if r.err != nil {
-		attributes = append(attributes, slog.String(contract.FieldError, r.err.Error()))
+		attributes = append(attributes, slog.String(contract.FieldError, awserror.Text(r.err)))
 	}
 	if !(r.outcome == accepted && r.envelope.typ == notification.SmokeTestType) { // it is no traffic
 		attributes = append(attributes, slog.String(contract.DimensionStage, l.stage))
@@ -106,9 +108,9 @@ func (r *request) level() slog.Level {
 	return slog.LevelInfo
 }
 
-func cut(s string) string {
-	if len(s) > maxLogged {
-		return s[:maxLogged] + "…"
+func shortened(id string) string {
+	if len(id) > maxLogged {
+		return strings.ToValidUTF8(id[:maxLogged], "") + "…"
 	}
-	return s
+	return id
 }

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/aws/aws-lambda-go/events"
+	"github.com/aws/smithy-go"
 
 	"github.com/onepagecrm/nylas-webhooks/lambda/contract"
 	"github.com/onepagecrm/nylas-webhooks/notification"
@@ -191,6 +192,36 @@ func TestIdentifiersInTheLog(t *testing.T) {
 	}
 	if b.log.Len() > 2000 {
 		t.Errorf("the line has %d bytes", b.log.Len())
+	}
+}
+
+// AWS's own text may echo the request, mail and all.
+func TestErrorOfAWSInTheLog(t *testing.T) {
+	b := newBench(t)
+	b.queue.send = func(context.Context) error {
+		return fmt.Errorf("send to queue: %w", &smithy.OperationError{ServiceID: "SQS", OperationName: "SendMessage",
+			Err: &smithy.GenericAPIError{Code: "UnsupportedOperation", Message: strings.Repeat("the mail's subject ", 50_000)}})
+	}
+	b.do(post(body, secret))
+	if got := b.line()["error"]; got != "send to queue: SQS SendMessage: UnsupportedOperation" || b.log.Len() > 2000 {
+		t.Errorf("logged %.200v in a line of %d bytes", got, b.log.Len())
+	}
+}
+
+// An identifier is cut between two characters.
+func TestLongIdentifiersInTheLog(t *testing.T) {
+	b := newBench(t)
+	b.do(post([]byte(`{"id":"`+strings.Repeat("a", 255)+`ü"}`), secret))
+	if got, want := b.line()["notification_id"], strings.Repeat("a", 255)+"…"; got != want {
+		t.Errorf("logged %q", got)
+	}
+}
+
+// Alarms that page read these and no others.
+func TestPagingMetrics(t *testing.T) {
+	want := []contract.Metric{"Accepted", "Spilled", "SecretUnavailable", "SendFailed", "Faulted"}
+	if !slices.Equal(contract.Paging, want) {
+		t.Errorf("Paging = %v, want %v", contract.Paging, want)
 	}
 }
 

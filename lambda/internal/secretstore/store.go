@@ -3,8 +3,8 @@
 // The receiver is its only user.
 //
 // It decides which values may verify a signature right now, and how often Secrets
-// Manager may be asked; it deliberately does not verify anything, and it never
-// writes: storing and rotating the secret is the operator's.
+// Manager may be asked. It does not verify signatures, and it never writes: the operator
+// stores and rotates the secret.
 package secretstore
 
 import (
@@ -33,14 +33,16 @@ const (
 	// minInterval between two reads of one execution environment, so that forged
 	// requests cannot buy calls of Secrets Manager (or exhaust its rate for others).
 	minInterval = 10 * time.Second
-	// timeout of one read, of the 7.5 s that the handler has, and of one of its two
-	// tries, so that both fit.
+	// timeout of one read, of the 7.5 s that the handler has, and of one of its tries, so
+	// that both fit.
 	timeout    = 1500 * time.Millisecond
+	tries      = 2
 	tryTimeout = 700 * time.Millisecond
+	maxBackoff = 100 * time.Millisecond // between the two
 )
 
-// ErrNotStored: the secret has no usable value yet: none at all, an empty one, or
-// the public constant of Nylas's test button.
+// ErrNotStored: the secret has no value yet that may verify: none at all, an empty one,
+// the public constant of Nylas's test button, or one that can be guessed.
 var ErrNotStored = errors.New("no webhook secret is stored")
 
 // client is the part of *secretsmanager.Client that is used here.
@@ -54,23 +56,38 @@ type Store struct {
 	arn    string
 	now    func() time.Time
 
-	mu       sync.Mutex
-	current  string
-	previous string
-	// previousUntil is when previous stops to verify.
-	previousUntil time.Time
-	loadedAt      time.Time // last successful read
-	triedAt       time.Time // last read that counts for minInterval
-	err           error     // of the last read
+	mu      sync.Mutex
+	held    held
+	triedAt time.Time // last read that counts for minInterval
+	err     error     // of the last read
 }
 
 // New returns a Store for the secret with this ARN. Nothing is read yet. Region,
 // credentials and endpoint come from cfg.
 func New(cfg aws.Config, arn string) *Store {
-	return newStore(secretsmanager.NewFromConfig(cfg, func(o *secretsmanager.Options) {
-		o.RetryMaxAttempts = 2
-		o.HTTPClient = sdkhttp.Client(&http.Client{Timeout: tryTimeout})
-	}), arn, time.Now)
+	connections := sdkhttp.Own(tryTimeout)
+	return newStore(fresh{connections, secretsmanager.NewFromConfig(cfg, func(o *secretsmanager.Options) {
+		o.Retryer = sdkhttp.Tries(tries, maxBackoff)
+		o.HTTPClient = sdkhttp.Within(connections)
+	})}, arn, wallClock)
+}
+
+// wallClock goes on while Lambda has frozen the process, which the monotonic clock that
+// time.Now also reads may not: a secret is too old after five minutes of the world's.
+func wallClock() time.Time { return time.Now().Round(0) }
+
+// fresh drops its connections after a failure: the one that did not answer may be dead.
+type fresh struct {
+	http *http.Client
+	client
+}
+
+func (f fresh) GetSecretValue(ctx context.Context, in *secretsmanager.GetSecretValueInput, options ...func(*secretsmanager.Options)) (*secretsmanager.GetSecretValueOutput, error) {
+	out, err := f.client.GetSecretValue(ctx, in, options...)
+	if err != nil {
+		f.http.CloseIdleConnections()
+	}
+	return out, err
 }
 
 func newStore(c client, arn string, now func() time.Time) *Store {
@@ -82,21 +99,22 @@ func newStore(c client, arn string, now func() time.Time) *Store {
 func (s *Store) Warm(ctx context.Context) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.err = s.load(ctx)
+	s.read(ctx)
 	return s.err
 }
 
 // Keys returns the values that may verify a signature now, the current one first,
-// from the cache where it is fresh. An error beside values means that they are old
-// and could not be read again; an error without values is [ErrNotStored] or what
-// Secrets Manager said.
+// from the cache where it is fresh. An error beside values tells what is not well with
+// them: they are old and could not be read again, or the stored value has a form that
+// Nylas's secrets do not have. An error without values is [ErrNotStored] or what Secrets
+// Manager said.
 func (s *Store) Keys(ctx context.Context) ([]string, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.loadedAt.IsZero() || s.now().Sub(s.loadedAt) >= maxAge {
+	if !within(s.now(), s.held.loadedAt, maxAge) {
 		s.reload(ctx)
 	}
-	return s.valid(), s.err
+	return s.held.valid(s.now()), s.err
 }
 
 // Refresh is [Store.Keys], but reads again now, unless that was done less than ten
@@ -105,78 +123,115 @@ func (s *Store) Refresh(ctx context.Context) ([]string, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.reload(ctx)
-	return s.valid(), s.err
+	return s.held.valid(s.now()), s.err
 }
 
 func (s *Store) reload(ctx context.Context) {
 	now := s.now()
-	if !s.triedAt.IsZero() && now.Sub(s.triedAt) < minInterval {
+	if within(now, s.triedAt, minInterval) {
 		return
 	}
 	s.triedAt = now
-	s.err = s.load(ctx)
+	s.read(ctx)
 }
 
-func (s *Store) valid() []string {
-	var keys []string
-	if s.current != "" {
-		keys = append(keys, s.current)
+// within tells whether less than d has passed since then. A clock that was set back says
+// nothing of how much.
+func within(now, then time.Time, d time.Duration) bool {
+	passed := now.Sub(then)
+	return !then.IsZero() && passed >= 0 && passed < d
+}
+
+// read asks Secrets Manager. What could not be read does not replace what is held: a
+// secret that was emptied or deleted by mistake goes on to work where it is known.
+func (s *Store) read(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, timeout)
+	defer cancel()
+	current, err := s.get(ctx, "AWSCURRENT")
+	if err != nil {
+		s.err = fmt.Errorf("read secret: %w", err)
+		return
 	}
-	if s.previous != "" && s.now().Before(s.previousUntil) {
-		keys = append(keys, s.previous)
+	var previous version
+	var previousErr error
+	if s.now().Before(current.created.Add(contract.PreviousSecretLifetime)) {
+		if previous, previousErr = s.get(ctx, "AWSPREVIOUS"); errors.Is(previousErr, ErrNotStored) {
+			previousErr = nil
+		}
+	}
+	if previousErr != nil {
+		s.held = s.held.adoptCurrent(current)
+		s.err = fmt.Errorf("read previous secret: %w", previousErr)
+		return
+	}
+	s.held = held{current: current.value, previous: previous.value, previousUntil: current.created.Add(contract.PreviousSecretLifetime), loadedAt: s.now()}
+	s.err = nil
+	if err := notification.CheckSecret(current.value); err != nil {
+		s.err = fmt.Errorf("the stored secret is %w; it is tried all the same", err)
+	}
+}
+
+// version is one version of the secret.
+type version struct {
+	value   string
+	created time.Time
+}
+
+// held is what may verify.
+type held struct {
+	current, previous string
+	previousUntil     time.Time // when previous stops to verify
+	loadedAt          time.Time // last read of both
+}
+
+// adoptCurrent returns what is held when only the current version could be read. What it
+// replaced here is likely the previous one; loadedAt stays, so the next read, which is
+// soon, will tell.
+func (h held) adoptCurrent(current version) held {
+	if h.current != "" && h.current != current.value {
+		h.previous = h.current
+	}
+	h.current, h.previousUntil = current.value, current.created.Add(contract.PreviousSecretLifetime)
+	return h
+}
+
+func (h held) valid(now time.Time) []string {
+	var keys []string
+	if h.current != "" {
+		keys = append(keys, h.current)
+	}
+	if h.previous != "" && now.Before(h.previousUntil) {
+		keys = append(keys, h.previous)
 	}
 	return keys
 }
 
-// load reads the secret and, while it may still verify, the previous value. What
-// could not be read does not replace what is held: a secret that was emptied or
-// deleted by mistake goes on to work where it is known.
-func (s *Store) load(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(ctx, timeout)
-	defer cancel()
-	current, created, err := s.get(ctx, "AWSCURRENT")
-	if err != nil {
-		return fmt.Errorf("read secret: %w", err)
-	}
-	var previous string
-	until := created.Add(contract.PreviousSecretLifetime)
-	if s.now().Before(until) {
-		if previous, _, err = s.get(ctx, "AWSPREVIOUS"); err != nil && !errors.Is(err, ErrNotStored) {
-			// The current one is certain. What it replaced here is likely the one that could
-			// not be read; the next read will tell.
-			if s.current != "" && s.current != current {
-				s.previous = s.current
-			}
-			s.current, s.previousUntil = current, until
-			return fmt.Errorf("read previous secret: %w", err)
-		}
-	}
-	s.current, s.previous, s.previousUntil, s.loadedAt = current, previous, until, s.now()
-	return nil
-}
-
-// get returns a version's value and when it was created.
-func (s *Store) get(ctx context.Context, stage string) (string, time.Time, error) {
+// get returns the version of the secret that has this label.
+func (s *Store) get(ctx context.Context, label string) (version, error) {
 	out, err := s.client.GetSecretValue(ctx, &secretsmanager.GetSecretValueInput{
 		SecretId:     aws.String(s.arn),
-		VersionStage: aws.String(stage),
+		VersionStage: aws.String(label),
 	})
 	// A secret that was created empty has no version at all.
 	// https://docs.aws.amazon.com/secretsmanager/latest/apireference/API_GetSecretValue.html
 	if notFound := (*types.ResourceNotFoundException)(nil); errors.As(err, &notFound) {
-		return "", time.Time{}, ErrNotStored
+		return version{}, ErrNotStored
 	}
 	if err != nil {
-		return "", time.Time{}, err
+		return version{}, err
+	}
+	// The SDK takes any 200 for Secrets Manager's, some proxy's, too.
+	if aws.ToString(out.VersionId) == "" {
+		return version{}, errors.New("the answer names no version of the secret, so it is not from Secrets Manager")
 	}
 	// Blanks and a line feed at the end come from echo and editors; Nylas's secrets
 	// have none.
 	value := strings.TrimSpace(aws.ToString(out.SecretString))
-	switch value {
-	case "":
-		return "", time.Time{}, ErrNotStored
-	case notification.MockSecret:
-		return "", time.Time{}, fmt.Errorf("%w: the value is the public key of Nylas's test events, store the webhook's own", ErrNotStored)
+	if value == "" {
+		return version{}, ErrNotStored
 	}
-	return value, aws.ToTime(out.CreatedDate), nil
+	if !notification.MayVerify(value) {
+		return version{}, fmt.Errorf("%w: what is stored is %w", ErrNotStored, notification.CheckSecret(value))
+	}
+	return version{value, aws.ToTime(out.CreatedDate)}, nil
 }

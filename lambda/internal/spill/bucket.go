@@ -18,8 +18,6 @@ import (
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
-	"github.com/aws/aws-sdk-go-v2/aws/ratelimit"
-	"github.com/aws/aws-sdk-go-v2/aws/retry"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/aws/smithy-go"
 
@@ -46,18 +44,11 @@ type Bucket struct {
 
 // New returns the Bucket of that name. Region, credentials and endpoint come from cfg.
 func New(cfg aws.Config, name string) *Bucket {
-	b := &Bucket{name: name, http: &http.Client{
-		Transport: http.DefaultTransport.(*http.Transport).Clone(),
-		Timeout:   tryTimeout,
-	}}
+	b := &Bucket{name: name, http: sdkhttp.Own(tryTimeout)}
 	b.client = s3.NewFromConfig(cfg, func(o *s3.Options) {
-		o.HTTPClient = sdkhttp.Client(b.http)
+		o.HTTPClient = sdkhttp.Within(b.http)
 		o.UsePathStyle = cfg.BaseEndpoint != nil // an engine's host has no subdomain per bucket
-		o.Retryer = retry.NewStandard(func(o *retry.StandardOptions) {
-			o.MaxAttempts = tries
-			o.MaxBackoff = maxBackoff
-			o.RateLimiter = ratelimit.None
-		})
+		o.Retryer = sdkhttp.Tries(tries, maxBackoff)
 	})
 	return b
 }
@@ -69,7 +60,7 @@ func (b *Bucket) Spill(ctx context.Context, w notification.Wire, receivedAt time
 	if err != nil {
 		return err
 	}
-	key := contract.SpillPrefix + receivedAt.UTC().Format("2006/01/02/15/") + objectID(requestID) + ".json.gz"
+	key := contract.SpillPrefix + receivedAt.UTC().Format("2006/01/02/15/") + objectID(w, requestID) + contract.SpillSuffix
 	if err := b.put(ctx, key, "application/gzip", object); err != nil {
 		return fmt.Errorf("spill to bucket: %w", err)
 	}
@@ -79,7 +70,7 @@ func (b *Bucket) Spill(ctx context.Context, w notification.Wire, receivedAt time
 // Overflow keeps the body of a message that is too large for SQS, and returns the
 // message that points to it.
 func (b *Bucket) Overflow(ctx context.Context, w notification.Wire, requestID string) (notification.Wire, error) {
-	key := contract.OverflowPrefix + objectID(requestID)
+	key := contract.OverflowPrefix + objectID(w, requestID)
 	if err := b.put(ctx, key, "text/plain; charset=utf-8", []byte(w.Body)); err != nil {
 		return notification.Wire{}, fmt.Errorf("put overflow into bucket: %w", err)
 	}
@@ -96,17 +87,21 @@ func (b *Bucket) put(ctx context.Context, key, contentType string, object []byte
 		Body:        bytes.NewReader(object),
 		IfNoneMatch: aws.String("*"), // nothing that is kept is ever overwritten
 	})
-	// The key is this request's alone (API Gateway makes the id, no caller can), so what
-	// is there is what the first try wrote before its answer got lost.
+	// The key has the request's id and a part of the body's signature, so what is there is
+	// the same body, written by the first try before its answer got lost.
 	if api := smithy.APIError(nil); errors.As(err, &api) && api.ErrorCode() == "PreconditionFailed" {
 		return nil
 	}
+	if err != nil {
+		b.http.CloseIdleConnections() // the next object must not meet a dead one
+		return err
+	}
 	// The SDK takes any 200 for S3's, some proxy's, too. S3 names the ETag of what it keeps.
 	// https://docs.aws.amazon.com/AmazonS3/latest/API/API_PutObject.html
-	if err == nil && aws.ToString(out.ETag) == "" {
+	if aws.ToString(out.ETag) == "" {
 		return errors.New("the answer has no ETag")
 	}
-	return err
+	return nil
 }
 
 // requestIDs are what API Gateway's ids are made of: base64.
@@ -115,11 +110,19 @@ var requestIDs = regexp.MustCompile(`^[A-Za-z0-9+/=_-]{8,64}$`)
 // forKey makes the base64 of an id fit into a key, as its URL variant does.
 var forKey = strings.NewReplacer("+", "-", "/", "_", "=", "")
 
-// objectID returns the request's id, so that object and log line find each other, or
-// a random one where a request has none that can stand in a key.
-func objectID(requestID string) string {
+// signatureDigits of the signature stand in a key. 64 bits tell two bodies apart; the
+// other 192 stay unknown to whoever sees the key, so it helps nobody to forge.
+const signatureDigits = 16
+
+// objectID returns the name of a request's object: the request's id, so that object and
+// log line find each other, and the beginning of the verified signature, so that another
+// body never has the same name. A request without an id that can stand in a key gets a
+// random one.
+func objectID(w notification.Wire, requestID string) string {
+	id := rand.Text()
 	if requestIDs.MatchString(requestID) {
-		return forKey.Replace(requestID)
+		id = forKey.Replace(requestID)
 	}
-	return rand.Text()
+	signature := w.Attributes[notification.AttrSignature].Value
+	return id + "." + signature[:min(signatureDigits, len(signature))]
 }

@@ -1,8 +1,8 @@
 // Package sqsqueue hands a notification to Amazon SQS within a fixed time. The
 // receiver is its only user.
 //
-// It decides how often and how long to try; it deliberately does not decide what a
-// failure means for the sender, and it never reads the queue.
+// It decides how often and how long to try. Its caller decides what a failure means for
+// the sender. It never reads the queue.
 package sqsqueue
 
 import (
@@ -14,7 +14,6 @@ import (
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
-	"github.com/aws/aws-sdk-go-v2/aws/ratelimit"
 	"github.com/aws/aws-sdk-go-v2/aws/retry"
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
 	"github.com/aws/aws-sdk-go-v2/service/sqs/types"
@@ -30,7 +29,7 @@ const (
 	budget     = 3 * time.Second
 	tries      = 2
 	tryTimeout = 1400 * time.Millisecond
-	maxBackoff = 100 * time.Millisecond // between the two; throttling too, where the SDK would wait 1 s
+	maxBackoff = 100 * time.Millisecond // between the two, within what 3 s leave beside them
 	// troubledBudget: after a failure one short try, until one succeeds, so that a
 	// dead SQS does not use up the function's concurrency: 1,000 environments that
 	// wait 3 s serve 333 requests a second, at 0.8 s 1,250.
@@ -51,21 +50,16 @@ type Queue struct {
 // retries that empties in an outage.
 // https://docs.aws.amazon.com/sdk-for-go/v2/developer-guide/configure-retries-timeouts.html
 func New(cfg aws.Config, url string) *Queue {
-	transport := http.DefaultTransport.(*http.Transport).Clone()
-	q := &Queue{url: url, http: &http.Client{Transport: transport, Timeout: tryTimeout}}
+	q := &Queue{url: url, http: sdkhttp.Own(tryTimeout)}
 	q.client = sqs.NewFromConfig(cfg, func(o *sqs.Options) {
-		o.HTTPClient = sdkhttp.Client(q.http)
+		o.HTTPClient = sdkhttp.Within(q.http)
 		o.Retryer = retryer(tries)
 	})
 	return q
 }
 
 func retryer(tries int) aws.Retryer {
-	return retry.NewStandard(func(o *retry.StandardOptions) {
-		o.MaxAttempts = tries
-		o.MaxBackoff = maxBackoff
-		o.RateLimiter = ratelimit.None
-	})
+	return retry.AddWithErrorCodes(sdkhttp.Tries(tries, maxBackoff), sqsanswer.KeyThrottled...)
 }
 
 // oneTry is the retryer while the queue is troubled.

@@ -125,6 +125,25 @@ func TestSendSucceedsOnlyWhenSQSConfirms(t *testing.T) {
 			}
 			return accept(try, b, r)
 		}, 2, true},
+		{"the key throttled, then accepted", func(try int, b []byte, r *http.Request) (*http.Response, error) {
+			if try == 1 {
+				return answer(400, http.Header{"X-Amzn-Query-Error": {"KMS.ThrottlingException;Sender"}}, `{"__type":"com.amazonaws.sqs#KmsThrottled","message":"no"}`), nil
+			}
+			return accept(try, b, r)
+		}, 2, true},
+		{"the key throttled, as the JSON protocol names it", func(try int, b []byte, r *http.Request) (*http.Response, error) {
+			if try == 1 {
+				return fail(400, "KmsThrottled"), nil
+			}
+			return accept(try, b, r)
+		}, 2, true},
+		{"503 that asks for 4 s, then accepted", func(try int, b []byte, r *http.Request) (*http.Response, error) {
+			if try == 1 {
+				return answer(503, http.Header{"X-Amz-Retry-After": {"4000"}}, `{"__type":"com.amazonaws.sqs#ServiceUnavailable"}`), nil
+			}
+			return accept(try, b, r)
+		}, 2, true},
+		{"the key is disabled", func(int, []byte, *http.Request) (*http.Response, error) { return fail(400, "KmsDisabled"), nil }, 1, false},
 		{"503 twice", func(int, []byte, *http.Request) (*http.Response, error) { return fail(503, "ServiceUnavailable"), nil }, 2, false},
 		{"denied", func(int, []byte, *http.Request) (*http.Response, error) { return fail(403, "AccessDenied"), nil }, 1, false},
 		{"queue is gone", func(int, []byte, *http.Request) (*http.Response, error) { return fail(400, "QueueDoesNotExist"), nil }, 1, false},
@@ -142,8 +161,8 @@ func TestSendSucceedsOnlyWhenSQSConfirms(t *testing.T) {
 				if err := q.Send(t.Context(), wire); (err == nil) != tt.ok {
 					t.Errorf("Send = %v, want success: %v", err, tt.ok)
 				}
-				if took := time.Since(start); took > maxBackoff {
-					t.Errorf("took %v, want at most %v between the tries", took, maxBackoff)
+				if took := time.Since(start); took > 100*time.Millisecond {
+					t.Errorf("took %v, want at most 100 ms between the tries", took)
 				}
 				if *done != tt.tries {
 					t.Errorf("%d tries, want %d", *done, tt.tries)
@@ -153,22 +172,45 @@ func TestSendSucceedsOnlyWhenSQSConfirms(t *testing.T) {
 	}
 }
 
+// Whoever SQS's answer names instead is not asked, whatever they would say.
+func TestRedirectIsNoAnswer(t *testing.T) {
+	for _, status := range []int{301, 302, 303, 307, 308} {
+		q, tries := newQueue(func(_ int, _ []byte, r *http.Request) (*http.Response, error) {
+			if r.URL.Host == "example.com" {
+				return answer(200, nil, `{"MessageId":"m-1"}`), nil
+			}
+			return answer(status, http.Header{"Location": {"https://example.com/"}}, ""), nil
+		})
+		if err := q.Send(t.Context(), wire); err == nil || errors.Is(err, ErrRefused) || *tries != 1 {
+			t.Errorf("%d: Send = %v after %d requests", status, err, *tries)
+		}
+	}
+}
+
 // The budget: 3 s, then 0.8 s while SQS is troubled, then 3 s again.
 func TestTime(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		play := hang
-		q, tries := newQueue(func(try int, b []byte, r *http.Request) (*http.Response, error) { return play(try, b, r) })
+		var start time.Time
+		var last time.Duration // when the last try began
+		q, tries := newQueue(func(try int, b []byte, r *http.Request) (*http.Response, error) {
+			last = time.Since(start)
+			return play(try, b, r)
+		})
 		send := func() (time.Duration, int, error) {
-			start := time.Now()
+			start = time.Now()
 			*tries = 0
 			err := q.Send(t.Context(), wire)
 			return time.Since(start), *tries, err
 		}
-		if took, n, err := send(); err == nil || n != 2 || took < 2*tryTimeout || took > budget {
-			t.Errorf("hanging: %v after %v and %d tries, want an error after 2 tries of %v within %v", err, took, n, tryTimeout, budget)
+		if took, n, err := send(); err == nil || n != 2 || took < 2800*time.Millisecond || took > 3*time.Second {
+			t.Errorf("hanging: %v after %v and %d tries, want an error after 2 tries of 1.4 s within 3 s", err, took, n)
 		}
-		if took, n, err := send(); err == nil || n != 1 || took > troubledBudget {
-			t.Errorf("still hanging: %v after %v and %d tries, want an error after one within %v", err, took, n, troubledBudget)
+		if last < 1400*time.Millisecond || last > 1500*time.Millisecond {
+			t.Errorf("the second try began after %v, want 1.4 s and at most 0.1 s more", last)
+		}
+		if took, n, err := send(); err == nil || n != 1 || took != 800*time.Millisecond {
+			t.Errorf("still hanging: %v after %v and %d tries, want an error after one of 0.8 s", err, took, n)
 		}
 		play = func(int, []byte, *http.Request) (*http.Response, error) { return fail(503, "ServiceUnavailable"), nil }
 		if _, n, err := send(); err == nil || n != 1 {
@@ -185,13 +227,53 @@ func TestTime(t *testing.T) {
 	})
 }
 
+// The budget holds for all that a send may wait for, and while SQS is troubled as well.
+func TestBudget(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		slow := aws.CredentialsProviderFunc(func(ctx context.Context) (aws.Credentials, error) {
+			<-ctx.Done()
+			return aws.Credentials{}, ctx.Err()
+		})
+		q := New(aws.Config{Region: "eu-west-1", Credentials: slow}, "https://sqs.eu-west-1.amazonaws.com/123456789012/q")
+		for _, want := range []time.Duration{3 * time.Second, 800 * time.Millisecond} {
+			start := time.Now()
+			if err := q.Send(t.Context(), wire); err == nil || time.Since(start) != want {
+				t.Errorf("Send = %v after %v, want an error after %v", err, time.Since(start), want)
+			}
+		}
+	})
+}
+
+// Between the tries there is a wait, drawn by lot, of up to 100 ms.
+func TestBackoff(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		q, _ := newQueue(func(int, []byte, *http.Request) (*http.Response, error) { return fail(400, "RequestThrottled"), nil })
+		var longest time.Duration
+		for range 40 {
+			q.troubled.Store(false)
+			start := time.Now()
+			if err := q.Send(t.Context(), wire); err == nil {
+				t.Fatal("no error")
+			}
+			longest = max(longest, time.Since(start))
+		}
+		if longest < 50*time.Millisecond || longest > 100*time.Millisecond {
+			t.Errorf("the longest wait is %v, want up to 100 ms", longest)
+		}
+	})
+}
+
 // A message that SQS refuses says nothing about SQS.
 func TestRefusedMessage(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		for _, code := range []string{"InvalidMessageContents", "InvalidParameterValue", "InvalidAttributeValue"} {
-			q, tries := newQueue(func(int, []byte, *http.Request) (*http.Response, error) { return fail(400, code), nil })
+		plain413 := &http.Response{StatusCode: 413, Header: http.Header{"Content-Type": {"text/plain"}}, Body: io.NopCloser(strings.NewReader("HTTP content length exceeded 1662976 bytes."))}
+		for name, refusal := range map[string]*http.Response{
+			"characters": fail(400, "InvalidMessageContents"), "a parameter": fail(400, "InvalidParameterValue"),
+			"an attribute": fail(400, "InvalidAttributeValue"), "the request's length": plain413,
+		} {
+			q, tries := newQueue(func(int, []byte, *http.Request) (*http.Response, error) { return refusal, nil })
 			if err := q.Send(t.Context(), wire); !errors.Is(err, ErrRefused) || *tries != 1 || q.troubled.Load() {
-				t.Errorf("%s: %v after %d tries, troubled: %v", code, err, *tries, q.troubled.Load())
+				t.Errorf("%s: %v after %d tries, troubled: %v", name, err, *tries, q.troubled.Load())
 			}
 		}
 	})
@@ -209,10 +291,68 @@ func TestWarmThatFails(t *testing.T) {
 		}
 		*tries = 0
 		start := time.Now()
-		if err := q.Send(t.Context(), wire); err == nil || *tries != 1 || time.Since(start) > troubledBudget {
-			t.Errorf("then Send = %v after %v and %d tries, want an error after one within %v", err, time.Since(start), *tries, troubledBudget)
+		if err := q.Send(t.Context(), wire); err == nil || *tries != 1 || time.Since(start) != 800*time.Millisecond {
+			t.Errorf("then Send = %v after %v and %d tries, want an error after one of 0.8 s", err, time.Since(start), *tries)
 		}
 	})
+}
+
+// An address that is none is no connection either.
+func TestWarmWithoutAnAddress(t *testing.T) {
+	q := New(aws.Config{Region: "eu-west-1", Credentials: credentials}, "://")
+	if err := q.Warm(t.Context()); err == nil || !q.troubled.Load() {
+		t.Errorf("Warm = %v, troubled: %v", err, q.troubled.Load())
+	}
+}
+
+// What [notification.Wire.RequestSize] reckons with is what the SDK writes.
+func TestRequestSize(t *testing.T) {
+	odd := notification.Wire{
+		Body:       "\"\\\n\r\t<>&\u2028\u2029ü☕\x7f" + strings.Repeat("a", 1000),
+		Attributes: map[string]notification.Attribute{"notification_id": {DataType: "String", Value: `"a"`}, "delivery_attempt": {DataType: "Number", Value: "1"}},
+	}
+	sent := 0
+	q, _ := newQueue(func(try int, body []byte, r *http.Request) (*http.Response, error) {
+		sent = len(body)
+		return accept(try, body, r)
+	})
+	if err := q.Send(t.Context(), odd); err != nil {
+		t.Fatal(err)
+	}
+	around := len(`{"MessageAttributes":{},"MessageBody":"","QueueUrl":"https://sqs.eu-west-1.amazonaws.com/123456789012/q"}`)
+	if got := odd.RequestSize(); got < sent-around-5 || got > sent-around+5 { // commas between the attributes
+		t.Errorf("RequestSize = %d, the SDK wrote %d around it and %d in all", got, around, sent)
+	}
+}
+
+// After a failure no connection is used again: the one that did not answer may be dead.
+func TestDeadConnectionIsDropped(t *testing.T) {
+	var connections []string
+	broken := true
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		connections = append(connections, r.RemoteAddr)
+		body, _ := io.ReadAll(r.Body)
+		if broken {
+			w.Header().Set("Content-Type", "application/x-amz-json-1.0")
+			w.WriteHeader(http.StatusForbidden)
+			_, _ = io.WriteString(w, `{"__type":"com.amazonaws.sqs#AccessDenied"}`)
+			return
+		}
+		a, _ := accept(1, body, r)
+		_, _ = io.Copy(w, a.Body)
+	}))
+	defer server.Close()
+	q := New(aws.Config{Region: "eu-west-1", Credentials: credentials, BaseEndpoint: &server.URL}, server.URL+"/123456789012/q")
+	if err := q.Send(t.Context(), wire); err == nil {
+		t.Fatal("no error")
+	}
+	broken = false
+	if err := q.Send(t.Context(), wire); err != nil {
+		t.Fatal(err)
+	}
+	if len(connections) != 2 || connections[0] == connections[1] {
+		t.Errorf("requests came from %v, want a new connection after the failure", connections)
+	}
 }
 
 // The caller's own deadline ends it earlier.

@@ -4,6 +4,6 @@
 // function's timeout is killed, and so is whichever a test tells it to kill.
 // https://docs.aws.amazon.com/lambda/latest/dg/runtimes-api.html
 //
-// Package faults is the user. It deliberately does not freeze environments between
-// events, limits neither CPU nor network, and knows nothing of the events it carries.
+// Package faults is the user. It freezes environments between events where it is told
+// to, limits neither CPU nor network, and knows nothing of the events it carries.
 package function

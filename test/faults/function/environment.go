@@ -8,10 +8,12 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"os"
 	"os/exec"
 	"strconv"
 	"strings"
 	"sync"
+	"syscall"
 	"time"
 )
 
@@ -200,8 +202,14 @@ func (e *environment) api() http.Handler {
 
 func (e *environment) handNext(w http.ResponseWriter, r *http.Request) {
 	e.askOnce.Do(func() { close(e.asked) })
+	if e.function.freezes() {
+		e.freeze()
+		defer e.thaw() // also where the process is to end
+		e.function.call(Frozen, e.name)
+	}
 	select {
 	case current := <-e.next:
+		e.thaw()
 		e.mu.Lock()
 		e.current = current
 		e.mu.Unlock()
@@ -215,6 +223,28 @@ func (e *environment) handNext(w http.ResponseWriter, r *http.Request) {
 	case <-r.Context().Done():
 	case <-e.ended:
 	}
+}
+
+// freeze stops the process and returns when it stands still.
+func (e *environment) freeze() {
+	_ = e.process.Process.Signal(syscall.SIGSTOP) // fails where it has ended
+	for !e.hasEnded() && !stopped(e.process.Process.Pid) {
+		time.Sleep(100 * time.Microsecond) // the kernel tells nobody but who waits for the process's end
+	}
+}
+
+// thaw lets it go on; one that runs does anyway.
+func (e *environment) thaw() { _ = e.process.Process.Signal(syscall.SIGCONT) }
+
+// stopped tells whether a process stands still, as /proc/PID/stat says after its name:
+// man 5 proc_pid_stat. Where the system has no /proc it is taken for granted.
+func stopped(pid int) bool {
+	stat, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/stat")
+	if err != nil {
+		return true
+	}
+	_, state, _ := bytes.Cut(stat, []byte(") "))
+	return bytes.HasPrefix(state, []byte("T"))
 }
 
 // finish gives the result to whoever invoked, unless the process was killed meanwhile:

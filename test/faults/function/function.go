@@ -49,6 +49,8 @@ const (
 	Handed Point = iota
 	// Answered: the process has sent its answer, which nobody else has seen.
 	Answered
+	// Frozen: the process stands still until its next event; see SetFreezing.
+	Frozen
 )
 
 // Function is the function with its environments.
@@ -63,6 +65,7 @@ type Function struct {
 	stats     Stats
 	hooks     map[Point]func(environment string)
 	singleUse bool
+	freezing  bool
 	dataLimit int // MiB; 0: none
 	variables map[string]string
 	version   int // of the configuration
@@ -79,6 +82,7 @@ type Stats struct {
 	Errors    int // Lambda's metric Errors
 	TimedOut  int // of these
 	Killed    int // processes that were killed on purpose
+	Frozen    int // how often a process stood still
 }
 
 // New returns a Function without any environment.
@@ -213,6 +217,25 @@ func (f *Function) SetSingleUse(on bool) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.singleUse = on
+}
+
+// SetFreezing stops each process while it waits for an event, as Lambda does between
+// events: then it notices nothing of what happens to its connections.
+// docs.aws.amazon.com/lambda/latest/dg/lambda-runtime-environment.html
+func (f *Function) SetFreezing(on bool) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.freezing = on
+}
+
+// freezes tells whether a process that waits is to stand still, and counts it.
+func (f *Function) freezes() bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.freezing {
+		f.stats.Frozen++
+	}
+	return f.freezing
 }
 
 // SetConcurrency changes how many events run at once.

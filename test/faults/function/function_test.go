@@ -160,6 +160,36 @@ func TestKillAtEachPoint(t *testing.T) {
 	}
 }
 
+// Between two events the process stands still, and it answers the next.
+func TestFreezing(t *testing.T) {
+	f, _ := newFunction(t)
+	f.SetFreezing(true)
+	frozen := make(chan bool, 10)
+	f.SetHook(Frozen, func(environment string) {
+		f.mu.Lock()
+		pid := f.all[environment].process.Process.Pid
+		f.mu.Unlock()
+		frozen <- stopped(pid)
+	})
+	for range 3 {
+		if got := invoke(t, f, "hello"); got != `"hello by ENV000001 in here, 0"` {
+			t.Errorf("answered %s", got)
+		}
+	}
+	for range 4 { // once before the first event
+		if !<-frozen {
+			t.Error("the process is said to be frozen and is not")
+		}
+	}
+	if s := f.Stats(); s.Frozen != 4 || s.Started != 1 {
+		t.Errorf("stats %+v", s)
+	}
+	f.KillIdle()
+	if got := invoke(t, f, "hello"); !strings.Contains(got, "ENV000002") {
+		t.Errorf("after a frozen one was killed: %s", got)
+	}
+}
+
 func TestProvision(t *testing.T) {
 	f, _ := newFunction(t)
 	if err := f.Provision(t.Context(), 2); err != nil {

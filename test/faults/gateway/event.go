@@ -41,13 +41,13 @@ type requestContext struct {
 // encodeEvent returns the event of a request. With binaryMediaTypes */* every body is
 // base64. Header names arrive as the client wrote them, so in lower case from an
 // HTTP/2 client; both are sent in turn.
-func encodeEvent(r *http.Request, body []byte, c Config, id string, lowercase bool) []byte {
+func encodeEvent(r *http.Request, body []byte, c Config, extendedID string, lowercase bool) []byte {
 	address, _, _ := net.SplitHostPort(r.RemoteAddr)
 	e := event{
 		Resource: c.Path, Path: c.Path, HTTPMethod: r.Method,
 		Headers: make(map[string]string), MultiValueHeaders: make(map[string][]string),
 		RequestContext: requestContext{
-			RequestID: id, ExtendedRequestID: extendedID(), AccountID: "123456789012", APIID: "a1b2c3d4e5",
+			RequestID: newID(), ExtendedRequestID: extendedID, AccountID: "123456789012", APIID: "a1b2c3d4e5",
 			Stage: c.Stage, ResourcePath: c.Path, Path: "/" + c.Stage + c.Path, HTTPMethod: r.Method,
 			Protocol: "HTTP/1.1", Identity: map[string]string{"sourceIp": address, "userAgent": r.UserAgent()},
 		},

@@ -3,7 +3,7 @@
 // responses where there is none. What it answers is read from the stack's template by
 // package faults, its user.
 //
-// It deliberately speaks plain HTTP, has no caches, keys or authorizers, and does not
+// It speaks plain HTTP, has no caches, keys or authorizers, and does not
 // write an access log; it counts its own responses by type instead.
 package gateway
 
@@ -60,8 +60,11 @@ type Gateway struct {
 	throttle bucket
 	requests atomic.Int64
 
-	mu    sync.Mutex
-	count map[string]int
+	mu     sync.Mutex
+	count  map[string]int
+	every  int // so many requests in a row share an extended id
+	repeat int // how many more get the last one
+	lastID string
 }
 
 // New returns a Gateway.
@@ -78,6 +81,29 @@ func (g *Gateway) Responses() map[string]int {
 
 // SetThrottle changes the throttle.
 func (g *Gateway) SetThrottle(rate, burst int) { g.throttle.set(rate, burst) }
+
+// SetSharedIDs gives the same request id to so many requests in a row; 1 ends that.
+// AWS promises nowhere that no two are the same.
+func (g *Gateway) SetSharedIDs(requests int) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.every = requests
+}
+
+// extendedID returns the id of a request: what API Gateway's extended request ids are
+// made of, base64 of 11 bytes.
+func (g *Gateway) extendedID() string {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.repeat > 0 {
+		g.repeat--
+		return g.lastID
+	}
+	var b [11]byte
+	_, _ = rand.Read(b[:]) // never fails
+	g.lastID, g.repeat = base64.StdEncoding.EncodeToString(b[:]), max(0, g.every-1)
+	return g.lastID
+}
 
 // ServeHTTP carries one request to the function and back.
 func (g *Gateway) ServeHTTP(w http.ResponseWriter, r *http.Request) {
@@ -105,7 +131,7 @@ func (g *Gateway) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 			return
 		}
 	}
-	payload := encodeEvent(r, body, g.config, newID(), g.requests.Add(1)%2 == 0)
+	payload := encodeEvent(r, body, g.config, g.extendedID(), g.requests.Add(1)%2 == 0)
 	done := make(chan func(), 1)
 	go func() {
 		answer, err := g.config.Invoke(payload)
@@ -173,13 +199,6 @@ func unpack(body []byte) ([]byte, error) {
 		return nil, err
 	}
 	return io.ReadAll(io.LimitReader(from, maxBody))
-}
-
-// extendedID is what API Gateway's extended request ids are made of: base64 of 11 bytes.
-func extendedID() string {
-	var b [11]byte
-	_, _ = rand.Read(b[:]) // never fails
-	return base64.StdEncoding.EncodeToString(b[:])
 }
 
 func newID() string {

@@ -73,6 +73,25 @@ func TestEvent(t *testing.T) {
 	}
 }
 
+func TestSharedIDs(t *testing.T) {
+	var ids []string
+	g := newGateway(func(payload []byte) ([]byte, error) {
+		var e event
+		if err := json.Unmarshal(payload, &e); err != nil {
+			return nil, err
+		}
+		ids = append(ids, e.RequestContext.ExtendedRequestID)
+		return []byte(`{"statusCode":200}`), nil
+	})
+	g.SetSharedIDs(2)
+	for range 4 {
+		serve(g, "POST", "/nylas", "", http.Header{})
+	}
+	if ids[0] != ids[1] || ids[2] != ids[3] || ids[1] == ids[2] {
+		t.Errorf("ids %v, want two pairs", ids)
+	}
+}
+
 func TestGatewayResponses(t *testing.T) {
 	answer := func(text string, err error) func([]byte) ([]byte, error) {
 		return func([]byte) ([]byte, error) { return []byte(text), err }

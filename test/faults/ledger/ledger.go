@@ -5,7 +5,7 @@
 //
 // The rules: an attempt that was answered 200 is kept, byte for byte, with the right
 // attributes; a genuine notification arrives unless the sender gave it up after honest
-// refusals; a forged one is refused and kept nowhere. It deliberately knows nothing of
+// refusals; a forged one is refused and kept nowhere. It knows nothing of
 // how the receiver works.
 package ledger
 

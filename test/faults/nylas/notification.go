@@ -166,6 +166,10 @@ var Odd = []Kind{
 	{Name: "900 kB with U+FFFE", typ: "message.created", body: func(n Notification, attempt int) []byte {
 		return n.envelope(attempt, n.message(n.subject+"\ufffe", n.html(900_000)))
 	}},
+	{Name: "900 kB of quotes", typ: "message.created", body: func(n Notification, attempt int) []byte {
+		// Fits into a message, but not into the request to SQS, which writes each in four bytes.
+		return n.envelope(attempt, n.message(n.subject, n.text+strings.Repeat(`\"`, 450_000)))
+	}},
 	Overflowing,
 	Largest,
 }

@@ -29,7 +29,7 @@ func webhook(t *testing.T, header http.Header, statuses ...int) (*Sender, func()
 		status := statuses[min(next, len(statuses)-1)]
 		next++
 		mu.Unlock()
-		if err := notification.Verify(body, r.Header.Get("X-Nylas-Signature"), "right"); err != nil {
+		if err := notification.Verify(body, r.Header.Get("X-Nylas-Signature"), "right-secret"); err != nil {
 			status = 401
 		}
 		if status == 0 {
@@ -47,7 +47,7 @@ func webhook(t *testing.T, header http.Header, statuses ...int) (*Sender, func()
 		defer mu.Unlock()
 		all = append(all, a)
 	}}
-	s.SetSecret("right")
+	s.SetSecret("right-secret")
 	return s, func() []Attempt { mu.Lock(); defer mu.Unlock(); return all }
 }
 

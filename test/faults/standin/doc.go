@@ -5,6 +5,6 @@
 // its tests use it.
 //
 // It is as strict as AWS about what it accepts, where the local engine is not. It
-// deliberately does not check signatures or permissions, and has only the operations
+// does not check signatures or permissions, and has only the operations
 // that the receiver calls.
 package standin

@@ -1,6 +1,7 @@
 package standin
 
 import (
+	"encoding/json"
 	"math/rand/v2"
 	"net/http"
 	"strconv"
@@ -120,21 +121,39 @@ func Cut() Fault {
 
 // ResetBefore resets the connection and does nothing.
 func ResetBefore() Fault {
-	return Fault{"reset", func(_ service, w http.ResponseWriter, _ *Call) { reset(w) }}
+	return Fault{"reset", func(_ service, _ http.ResponseWriter, c *Call) { c.reset() }}
 }
 
 // ResetAfter does what is asked and resets the connection instead of answering.
 func ResetAfter() Fault {
-	return Fault{"done, then reset", func(to service, w http.ResponseWriter, c *Call) {
+	return Fault{"done, then reset", func(to service, _ http.ResponseWriter, c *Call) {
 		recorded(to, c)
-		reset(w)
+		c.reset()
 	}}
 }
 
-func reset(w http.ResponseWriter) {
-	connection := hijack(w)
-	_ = connection.SetLinger(0) // RST instead of FIN; where it fails, closing is fault enough
-	_ = connection.Close()
+// elsewhere is where redirects lead.
+const elsewhere = "/elsewhere"
+
+// Redirect sends the caller to a page that has nothing to do with AWS and answers
+// everything 200. Nothing is done.
+func Redirect(status int) Fault {
+	return Fault{"redirect " + strconv.Itoa(status), func(_ service, w http.ResponseWriter, _ *Call) {
+		w.Header().Set("Location", elsewhere)
+		w.WriteHeader(status)
+	}}
+}
+
+// welcome is that page. It happens to have all by which AWS's answers are known: an
+// ETag, a message id, a version of a secret.
+func (c *Call) welcome(w http.ResponseWriter) {
+	w.Header().Set("ETag", `"welcome"`)
+	answer := map[string]any{"MessageId": newID(), "VersionId": newID(), "SecretString": newID() + newID(), "CreatedDate": 1}
+	var m sendMessage
+	if err := json.Unmarshal(c.body, &m); err == nil && m.MessageBody != "" { // 307 and 308 bring it along
+		answer["MD5OfMessageBody"], answer["MD5OfMessageAttributes"] = sum([]byte(m.MessageBody)), sum(attributesText(m.MessageAttributes))
+	}
+	writeJSON(w, "1.0", http.StatusOK, answer)
 }
 
 // NotAWS answers 200 with a page, as some proxy on the way would. Nothing is done.
@@ -174,10 +193,12 @@ func Garble() Fault {
 	}}
 }
 
-// Before calls hook with the environment and never answers. Nothing is done.
+// Before calls hook with the environment and never answers: whoever the hook kills must
+// not see the connection end while it still runs. Nothing is done.
 func Before(name string, hook func(environment string)) Fault {
 	return Fault{name, func(_ service, _ http.ResponseWriter, c *Call) {
 		hook(c.Environment)
+		c.wait(time.Hour) // until the caller is gone
 		panic(http.ErrAbortHandler)
 	}}
 }
@@ -187,6 +208,7 @@ func After(name string, hook func(environment string)) Fault {
 	return Fault{name, func(to service, _ http.ResponseWriter, c *Call) {
 		recorded(to, c)
 		hook(c.Environment)
+		c.wait(time.Hour) // until the caller is gone
 		panic(http.ErrAbortHandler)
 	}}
 }

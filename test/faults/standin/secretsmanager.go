@@ -38,6 +38,14 @@ func (s *SecretsManager) Put(value string) {
 	s.versions = append(s.versions, version{newID(), value, time.Now()})
 }
 
+// RemovePrevious leaves only AWSCURRENT, as when its label is taken from a version that
+// was revoked.
+func (s *SecretsManager) RemovePrevious() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.versions = s.versions[len(s.versions)-1:]
+}
+
 // SetDeleted marks the secret for deletion, or restores it.
 func (s *SecretsManager) SetDeleted(deleted bool) {
 	s.mu.Lock()

@@ -2,12 +2,16 @@ package standin
 
 import (
 	"bytes"
+	"context"
 	"crypto/rand"
 	"fmt"
 	"io"
+	"log"
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"os"
+	"path/filepath"
 	"regexp"
 	"strings"
 	"sync/atomic"
@@ -27,35 +31,66 @@ const (
 )
 
 // Server is the three services behind one address, which is the receiver's
-// AWS_ENDPOINT_URL.
+// AWS_ENDPOINT_URL. It speaks TLS, and HTTP/2 with whoever prefers it.
 type Server struct {
-	URL     string
-	SQS     *SQS
-	Secrets *SecretsManager
-	S3      *S3
+	URL string
+	// AuthorityFile holds the certificate of who signed the server's, in PEM. Go's TLS
+	// trusts what SSL_CERT_FILE names. https://pkg.go.dev/crypto/x509#SystemCertPool
+	AuthorityFile string
+	SQS           *SQS
+	Secrets       *SecretsManager
+	S3            *S3
 
-	server *httptest.Server
-	skew   atomic.Int64 // how far this server's clock is ahead, in nanoseconds
-	closed chan struct{}
+	server   *httptest.Server
+	listener *listener
+	show     show
+	strayed  atomic.Int64
+	skew     atomic.Int64 // how far this server's clock is ahead, in nanoseconds
+	closed   chan struct{}
 }
 
 // New starts a Server on a free port of the loopback interface. Close stops it.
 func New() *Server {
-	s := &Server{SQS: &SQS{}, Secrets: &SecretsManager{}, S3: &S3{}, closed: make(chan struct{})}
-	s.server = httptest.NewServer(s)
+	s := &Server{SQS: &SQS{}, Secrets: &SecretsManager{}, S3: &S3{}, AuthorityFile: writeAuthority(), closed: make(chan struct{})}
+	s.show.set([]Certificate{Valid})
+	s.server = httptest.NewUnstartedServer(s)
+	s.listener = &listener{Listener: s.server.Listener, open: make(map[*connection]bool)}
+	s.server.Listener = s.listener
+	s.server.EnableHTTP2 = true
+	s.server.TLS = certificates().configs[Valid].Clone()
+	s.server.TLS.GetConfigForClient = s.show.config
+	s.server.Config.ErrorLog = log.New(io.Discard, "", 0) // callers that hang up are what is tested here
+	s.server.Config.ConnContext = func(ctx context.Context, c net.Conn) context.Context {
+		return context.WithValue(ctx, connectionKey{}, c)
+	}
+	s.server.StartTLS()
 	s.URL = s.server.URL
 	s.SQS.queueURL = s.QueueURL()
 	return s
 }
 
+// ShowCertificates has new connections be shown these certificates in turn. Those that
+// are open end.
+func (s *Server) ShowCertificates(which ...Certificate) {
+	s.show.set(which)
+	s.CloseConnections()
+}
+
+// Strayed is how many calls followed a redirect. A correct caller makes none.
+func (s *Server) Strayed() int { return int(s.strayed.Load()) }
+
 // QueueURL is the URL of the one queue.
 func (s *Server) QueueURL() string { return s.URL + "/" + account + "/" + QueueName }
+
+// Client returns an HTTP client that trusts the server.
+func (s *Server) Client() *http.Client { return s.server.Client() }
 
 // Close ends every request that is under way, black holes too, and stops the server.
 func (s *Server) Close() {
 	close(s.closed)
-	s.server.CloseClientConnections()
+	s.CloseConnections() // silent ones too, of which the HTTP server knows nothing
 	s.server.Close()
+	_ = os.RemoveAll(filepath.Dir(s.AuthorityFile)) // a rest in the temporary directory does not matter
 }
 
 // SetClock makes this server's clock run ahead of the real one by d, or behind. A
@@ -113,6 +148,11 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	skew := time.Duration(s.skew.Load())
 	w.Header().Set("Date", time.Now().Add(skew).UTC().Format(http.TimeFormat))
 	w.Header().Set("X-Amzn-RequestId", newID())
+	if r.URL.Path == elsewhere {
+		s.strayed.Add(1)
+		c.welcome(w)
+		return
+	}
 	if c.Environment != "" {
 		if r, ok := checkClock(r, skew); !ok {
 			to.refuse(w, r)
@@ -133,15 +173,6 @@ func checkClock(r *http.Request, skew time.Duration) (Refusal, bool) {
 		return Refusal{403, "RequestTimeTooSkewed", "The difference between the request time and the current time is too large."}, false
 	}
 	return Refusal{}, true
-}
-
-// hijack takes the connection away from the HTTP server.
-func hijack(w http.ResponseWriter) *net.TCPConn {
-	connection, _, err := w.(http.Hijacker).Hijack()
-	if err != nil {
-		panic(err) // HTTP/1.1 connections can be
-	}
-	return connection.(*net.TCPConn)
 }
 
 // recorded does the call and returns the answer instead of sending it.

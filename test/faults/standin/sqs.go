@@ -6,6 +6,7 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
+	"io"
 	"maps"
 	"net/http"
 	"regexp"
@@ -16,6 +17,11 @@ import (
 	"time"
 	"unicode/utf8"
 )
+
+// maxHTTP is how long an HTTP request to SQS may be, whatever the message in it, in
+// bytes. AWS documents no number; SQS names this one when it refuses.
+// https://github.com/aws/aws-sdk-js/issues/479
+const maxHTTP = 1_662_976
 
 // SQS is one standard queue.
 type SQS struct {
@@ -108,12 +114,18 @@ func (q *SQS) answer(w http.ResponseWriter, c *Call) {
 		w.WriteHeader(http.StatusNotFound)
 		return
 	}
+	if len(c.body) > maxHTTP {
+		r := Refusal{Status: http.StatusRequestEntityTooLarge, Message: fmt.Sprintf("HTTP content length exceeded %d bytes.", maxHTTP)}
+		q.note(r)
+		w.Header().Set("Content-Type", "text/plain") // the front end's, which knows nothing of SQS's protocol
+		w.WriteHeader(r.Status)
+		_, _ = io.WriteString(w, r.Message) // whoever asked may be gone
+		return
+	}
 	var m sendMessage
 	r, ok := q.read(c, &m)
 	if !ok {
-		q.mu.Lock()
-		q.refused = append(q.refused, r)
-		q.mu.Unlock()
+		q.note(r)
 		q.refuse(w, r)
 		return
 	}
@@ -129,6 +141,12 @@ func (q *SQS) answer(w http.ResponseWriter, c *Call) {
 		answer["MD5OfMessageAttributes"] = sum(attributesText(m.MessageAttributes))
 	}
 	writeJSON(w, "1.0", http.StatusOK, answer)
+}
+
+func (q *SQS) note(r Refusal) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.refused = append(q.refused, r)
 }
 
 // read checks a SendMessage as SQS does, against the limits on

@@ -3,10 +3,13 @@ package standin
 import (
 	"context"
 	"crypto/sha256"
+	"crypto/tls"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"maps"
 	"net/http"
+	"os"
 	"slices"
 	"strings"
 	"testing"
@@ -30,11 +33,25 @@ func start(t *testing.T) (*Server, aws.Config) {
 	t.Cleanup(s.Close)
 	return s, aws.Config{
 		Region: "us-east-1", BaseEndpoint: aws.String(s.URL), RetryMaxAttempts: 1,
-		HTTPClient: sdkhttp.Client(&http.Client{Timeout: 500 * time.Millisecond}), // what is late is late
+		HTTPClient: sdkhttp.Client(client(t, s)),
 		Credentials: aws.CredentialsProviderFunc(func(context.Context) (aws.Credentials, error) {
 			return aws.Credentials{AccessKeyID: "ENV7", SecretAccessKey: "secret"}, nil
 		}),
 	}
+}
+
+// client trusts the server as the receiver does: by the authority's file.
+func client(t *testing.T, s *Server) *http.Client {
+	t.Helper()
+	authority, err := os.ReadFile(s.AuthorityFile)
+	if err != nil {
+		t.Fatal(err)
+	}
+	transport := &http.Transport{TLSClientConfig: &tls.Config{RootCAs: x509.NewCertPool(), MinVersion: tls.VersionTLS12}}
+	if !transport.TLSClientConfig.RootCAs.AppendCertsFromPEM(authority) {
+		t.Fatal("the authority's file holds no certificate")
+	}
+	return &http.Client{Transport: transport, Timeout: 500 * time.Millisecond} // what is late is late
 }
 
 func send(t *testing.T, s *Server, cfg aws.Config, body string) (*sqs.SendMessageOutput, error) {
@@ -89,8 +106,8 @@ func TestFaultsOfSQS(t *testing.T) {
 		{Empty(), "", false},
 		{WrongSum(), "checksum", true},
 		{Garble(), "checksum", true},
-		{Before("before", hook), "EOF", false},
-		{After("after", hook), "EOF", true},
+		{Before("before", hook), "Client.Timeout", false},
+		{After("after", hook), "Client.Timeout", true},
 	} {
 		t.Run(test.fault.Name, func(t *testing.T) {
 			s, cfg := start(t)
@@ -275,7 +292,7 @@ func TestDamagedObjectIsRefused(t *testing.T) {
 	}
 	digest := sha256.Sum256([]byte("whole"))
 	request.Header.Set("X-Amz-Checksum-Crc32", fmt.Sprintf("%x", digest[:4]))
-	response, err := http.DefaultClient.Do(request)
+	response, err := client(t, s).Do(request)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -8,7 +8,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
 	"os/exec"
 	"path/filepath"
 	"slices"
@@ -21,6 +20,7 @@ import (
 	"github.com/onepagecrm/nylas-webhooks/notification/samples"
 	"github.com/onepagecrm/nylas-webhooks/test/canary"
 	"github.com/onepagecrm/nylas-webhooks/test/engine"
+	"github.com/onepagecrm/nylas-webhooks/test/rights"
 )
 
 const stackName = "NylasWebhooks-local"
@@ -32,16 +32,23 @@ type Stage struct {
 	Program string
 	// Outputs are the stack's.
 	Outputs map[string]string
-	// AWS talks to the engine.
+	// AWS talks to the engine, as its root user.
 	AWS aws.Config
+	// Programs is what each program needs.
+	Programs rights.Table
+
+	users map[string]rights.User // by what they may do
 }
 
 // Start deploys to an empty engine whose state is .local/<name>. Call [engine.Engine.Stop]
 // also when it fails.
 func Start(ctx context.Context, name string) (*Stage, error) {
 	e, err := engine.Start(ctx, name)
-	s := &Stage{Engine: e, Program: filepath.Join(e.Dir, "bin", "hookctl")}
+	s := &Stage{Engine: e, Program: filepath.Join(e.Dir, "bin", "hookctl"), users: map[string]rights.User{}}
 	if err != nil {
+		return s, err
+	}
+	if s.Programs, err = rights.ReadTable(e.Root); err != nil {
 		return s, err
 	}
 	if _, err := s.Run(ctx, "go", "build", "-o", s.Program, "./cmd/hookctl"); err != nil {
@@ -62,12 +69,17 @@ func Start(ctx context.Context, name string) (*Stage, error) {
 	return s, err
 }
 
-// Hookctl runs the program. Its error is for what kept it from running, and for mail,
+// Hookctl runs the program under the rights that its command needs, unless env has other
+// credentials. Its error is for what kept it from running, and for mail,
 // signatures and secrets in what it printed, but where it was asked to show a message;
 // an exit code is none.
 func (s *Stage) Hookctl(ctx context.Context, stdin string, env []string, args ...string) (code int, stdout, stderr string, err error) {
+	environ, err := s.As(ctx, "hookctl "+strings.Join(args, " "))
+	if err != nil {
+		return 0, "", "", err
+	}
 	cmd := exec.CommandContext(ctx, s.Program, args...)
-	cmd.Env = append(os.Environ(), env...)
+	cmd.Env = append(environ, env...)
 	cmd.Stdin = strings.NewReader(stdin)
 	var out, errs bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &errs

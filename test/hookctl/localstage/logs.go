@@ -102,16 +102,22 @@ func (s *Stage) put(ctx context.Context, role string, events []types.InputLogEve
 
 // LogGroup is the name of the log group with that role in the stack.
 func (s *Stage) LogGroup(ctx context.Context, role string) (string, error) {
+	return s.Resource(ctx, "AWS::Logs::LogGroup", role)
+}
+
+// Resource is the name or ARN of the resource with that role in the stack.
+func (s *Stage) Resource(ctx context.Context, kind, role string) (string, error) {
 	answer, err := cloudformation.NewFromConfig(s.AWS).DescribeStackResources(ctx, &cloudformation.DescribeStackResourcesInput{StackName: aws.String(stackName)})
 	if err != nil {
 		return "", err
 	}
 	for _, r := range answer.StackResources {
-		if aws.ToString(r.ResourceType) == "AWS::Logs::LogGroup" && strings.HasPrefix(aws.ToString(r.LogicalResourceId), role) {
+		id := aws.ToString(r.LogicalResourceId)
+		if aws.ToString(r.ResourceType) == kind && strings.HasPrefix(id, role) && len(id) == len(role)+8 { // the CDK's hash
 			return aws.ToString(r.PhysicalResourceId), nil
 		}
 	}
-	return "", fmt.Errorf("the stack has no log group %s", role)
+	return "", fmt.Errorf("the stack has no %s %s", kind, role)
 }
 
 // Outage is two hours of traffic with all that can go wrong: see docs/hookctl/gaps.md.

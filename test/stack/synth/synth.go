@@ -1,7 +1,7 @@
 // Package synth has what tests synthesize beside the stages that are deployed: an app
 // as the CDK CLI would make it, and a stage with every optional setting. test/stack
-// holds it to its rules, test/policy asks the policy checkers about it. It deliberately
-// checks nothing.
+// holds it to its rules, test/policy asks the policy checkers about it. It
+// checks nothing itself.
 package synth
 
 import (

@@ -1,6 +1,7 @@
 package deadletters
 
 import (
+	"maps"
 	"strconv"
 	"strings"
 	"time"
@@ -14,7 +15,7 @@ import (
 // Letter is one message on the dead-letter queue.
 type Letter struct {
 	MessageID string
-	// Body is the message's text as it is on the queue; [Letter.Notification] reads it.
+	// Body is the message's text as it is on the queue; [Bucket.Body] reads it.
 	Body string
 	// Attributes are the message attributes' string values by name.
 	Attributes map[string]string
@@ -56,18 +57,64 @@ func (l Letter) GrantID() string { return l.Attributes[notification.AttrGrantID]
 // ID is the notification's id.
 func (l Letter) ID() string { return l.Attributes[notification.AttrNotificationID] }
 
-// Notification decodes the message; the errors are those of [notification.Decode].
-func (l Letter) Notification() (notification.Notification, error) {
-	return notification.Decode(l.Body, l.Attributes)
+// RequestID is API Gateway's id of the request that brought it.
+func (l Letter) RequestID() string { return l.Attributes[notification.AttrRequestID] }
+
+// Attempt is Nylas's delivery attempt, ReceivedAt when the front door received it; the
+// zero values where the message does not say so. They are read by themselves, because
+// they help most where the rest of a message cannot be read.
+func (l Letter) Attempt() int {
+	n, _ := strconv.Atoi(l.Attributes[notification.AttrAttempt])
+	return n
 }
 
-// size is what counts against SQS's limit.
-func (l Letter) size() int {
-	size := len(l.Body)
+// ReceivedAt: see [Letter.Attempt].
+func (l Letter) ReceivedAt() time.Time {
+	at, _ := time.Parse(time.RFC3339, l.Attributes[notification.AttrReceivedAt])
+	return at
+}
+
+// Attribute is a message attribute as SQS has it.
+type Attribute struct {
+	Type   string `json:"type"`
+	Value  string `json:"value,omitempty"`
+	Binary []byte `json:"binary_base64,omitempty"`
+}
+
+// All are all attributes of the message, the contract's and others.
+func (l Letter) All() map[string]Attribute {
+	all := map[string]Attribute{}
 	for name, a := range l.all {
-		size += len(name) + len(aws.ToString(a.DataType)) + len(aws.ToString(a.StringValue)) + len(a.BinaryValue)
+		all[name] = Attribute{aws.ToString(a.DataType), aws.ToString(a.StringValue), a.BinaryValue}
 	}
-	return size
+	return all
+}
+
+// wire is the letter as package notification reckons with it.
+func (l Letter) wire() notification.Wire {
+	w := notification.Wire{Body: l.Body, Attributes: map[string]notification.Attribute{}}
+	for name, a := range l.all {
+		w.Attributes[name] = notification.Attribute{DataType: aws.ToString(a.DataType), Value: aws.ToString(a.StringValue) + string(a.BinaryValue)}
+	}
+	return w
+}
+
+// sendable is the letter as SQS takes it: as it is, but compressed where JSON makes the
+// request too long that it would be sent with.
+func (l Letter) sendable() Letter {
+	w := l.wire()
+	if w.Fits() {
+		return l
+	}
+	compressed, err := w.Compress()
+	if err != nil {
+		return l // SQS will say what is wrong with it
+	}
+	l.Body = compressed.Body
+	l.all = maps.Clone(l.all)
+	encoding := compressed.Attributes[notification.AttrEncoding]
+	l.all[notification.AttrEncoding] = types.MessageAttributeValue{DataType: &encoding.DataType, StringValue: &encoding.Value}
+	return l
 }
 
 // copy is the letter as a message to send: body, all attributes and group as they are.

@@ -65,14 +65,19 @@ type Queue struct {
 // Name is the queue's name, the end of its URL.
 func (q Queue) Name() string { return path.Base(q.URL) }
 
-// State is what SQS says about the queue; the counts are approximate.
+// State is what SQS says about the queue. The counts are approximate, and right a minute
+// after the last message came or went.
 // https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_GetQueueAttributes.html
 type State struct {
 	ARN       string
 	Visible   int // there for whoever receives
-	Hidden    int // received by somebody and neither deleted nor given back
+	Held      int // received by somebody and neither deleted nor given back
 	Retention time.Duration
 }
+
+// Total is how many letters there are. What is received or given back does not change
+// it, so it is less in motion than its parts.
+func (s State) Total() int { return s.Visible + s.Held }
 
 // State asks SQS.
 func (q Queue) State(ctx context.Context) (State, error) {
@@ -83,16 +88,20 @@ func (q Queue) State(ctx context.Context) (State, error) {
 	if err != nil {
 		return State{}, fmt.Errorf("ask for the dead-letter queue's state: %w", err)
 	}
+	var missing error
 	number := func(name types.QueueAttributeName) int {
-		n, _ := strconv.Atoi(answer.Attributes[string(name)]) // always a number
+		n, err := strconv.Atoi(answer.Attributes[string(name)])
+		if err != nil { // 0 would read as "no letters"
+			missing = fmt.Errorf("ask for the dead-letter queue's state: the answer has no %s, so it is not SQS's (is AWS_ENDPOINT_URL right, or a proxy between?)", name)
+		}
 		return n
 	}
 	return State{
 		ARN:       answer.Attributes[string(types.QueueAttributeNameQueueArn)],
 		Visible:   number(types.QueueAttributeNameApproximateNumberOfMessages),
-		Hidden:    number(types.QueueAttributeNameApproximateNumberOfMessagesNotVisible),
+		Held:      number(types.QueueAttributeNameApproximateNumberOfMessagesNotVisible),
 		Retention: time.Duration(number(types.QueueAttributeNameMessageRetentionPeriod)) * time.Second,
-	}, nil
+	}, missing
 }
 
 // Purge deletes every message, also those that others hold. SQS takes up to a minute
@@ -105,20 +114,31 @@ func (q Queue) Purge(ctx context.Context) error {
 }
 
 // Look receives what is on the queue, hands each message to visit once, and gives all
-// of them back. visit returns false when it has seen enough.
+// of them back. visit returns false when it has seen enough; else unseen is about how many
+// letters it was not shown, because somebody else has received them. before is the state
+// from before the look.
 //
 // While it looks, nobody else sees the messages (at most for [Hold]); each one's
 // receive count goes up by one, which moves nothing, as the dead-letter queue has no
-// redrive policy. SQS promises no complete list: what others hold is not seen.
-func (q Queue) Look(ctx context.Context, visit func(Letter) bool) error {
-	return q.each(ctx, func(_ context.Context, letters []Letter) (gone []string, more bool, err error) {
+// redrive policy.
+func (q Queue) Look(ctx context.Context, before State, visit func(Letter) bool) (unseen int, err error) {
+	seen, ended := 0, false
+	err = q.each(ctx, func(_ context.Context, letters []Letter) (gone []string, more bool, err error) {
 		for _, l := range letters {
-			if !visit(l) {
+			seen++
+			if ended = !visit(l); ended {
 				return nil, false, nil
 			}
 		}
 		return nil, true, nil
 	})
+	if ended || err != nil {
+		return 0, err
+	}
+	// Asked again, because letters that came meanwhile were seen, too, and would make up
+	// for others that were not.
+	after, err := q.State(ctx)
+	return max(before.Total()-seen, after.Total()-seen, 0), err
 }
 
 // each receives until nothing new comes and gives back what is not gone. do is called

@@ -10,6 +10,9 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
 	"github.com/aws/smithy-go"
+
+	"github.com/onepagecrm/nylas-webhooks/internal/awserror"
+	"github.com/onepagecrm/nylas-webhooks/notification"
 )
 
 // Order says what a redrive is to do.
@@ -48,7 +51,7 @@ func (q Queue) Redrive(ctx context.Context, o Order, told func(Result)) (Result,
 			case l.SentAt.After(began):
 				r.CameBack++
 			case o.Max == 0 || r.Moved+r.Refused+r.Duplicated+len(chosen) < o.Max:
-				chosen = append(chosen, l)
+				chosen = append(chosen, l.sendable())
 			}
 		}
 		for _, chunk := range chunks(chosen, o.Rate) {
@@ -92,7 +95,8 @@ func (q Queue) move(ctx context.Context, letters []Letter, r *Result) ([]string,
 	for _, e := range answer.Failed {
 		r.Refused++
 		if r.Why == "" {
-			r.Why = fmt.Sprintf("%s: %s", aws.ToString(e.Code), aws.ToString(e.Message))
+			r.Why = awserror.Text(&smithy.OperationError{ServiceID: sqs.ServiceID, OperationName: "SendMessageBatch",
+				Err: &smithy.GenericAPIError{Code: aws.ToString(e.Code), Message: aws.ToString(e.Message)}})
 		}
 	}
 	if len(sent) == 0 {
@@ -107,8 +111,8 @@ func (q Queue) move(ctx context.Context, letters []Letter, r *Result) ([]string,
 	return gone, err
 }
 
-// chunks splits letters into what one SendMessageBatch takes, and into less than a
-// second's worth of rate.
+// chunks splits letters into what one SendMessageBatch takes, by SQS's limits for
+// messages and for the HTTP request, and into less than a second's worth of rate.
 func chunks(letters []Letter, rate int) [][]Letter {
 	most := batchSize
 	if rate > 0 {
@@ -116,14 +120,16 @@ func chunks(letters []Letter, rate int) [][]Letter {
 	}
 	var all [][]Letter
 	var chunk []Letter
-	bytes := 0
+	size, request := 0, 0
 	for _, l := range letters {
-		if len(chunk) == most || len(chunk) > 0 && bytes+l.size() > batchBytes {
+		w := l.wire()
+		if len(chunk) == most || len(chunk) > 0 && (size+w.Size() > batchBytes || request+w.RequestSize() > notification.MaxRequestBytes) {
 			all = append(all, chunk)
-			chunk, bytes = nil, 0
+			chunk, size, request = nil, 0, 0
 		}
 		chunk = append(chunk, l)
-		bytes += l.size()
+		size += w.Size()
+		request += w.RequestSize()
 	}
 	if len(chunk) > 0 {
 		all = append(all, chunk)
@@ -157,8 +163,12 @@ var ErrNoMoveTask = errors.New("the service has no message move tasks")
 // https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_StartMessageMoveTask.html
 const MaxMoveRate = 500
 
-// movePoll is how often a running move task is looked at.
-const movePoll = time.Second
+const (
+	// movePoll is how often a running move task is looked at.
+	movePoll = time.Second
+	// mostUnlisted is how many looks a task that was started may be missing in the list.
+	mostUnlisted = 30
+)
 
 // Move has SQS itself move everything to the main queue, rate a second (0: as SQS sees
 // fit), and waits until it is done. told gets the approximate counts. The end of ctx
@@ -173,7 +183,10 @@ func (q Queue) Move(ctx context.Context, rate int, told func(moved, total int64)
 	if err != nil {
 		return 0, moveError("look for a running move task", err)
 	}
+	// The list goes on to show the task before this one for a moment.
+	older := int64(-1)
 	for _, t := range tasks.Results {
+		older = max(older, t.StartedTimestamp)
 		if aws.ToString(t.Status) == "RUNNING" {
 			return 0, fmt.Errorf("SQS is moving messages off this queue already, %d so far; one task at a time. Wait for it, or cancel it: aws sqs cancel-message-move-task", t.ApproximateNumberOfMessagesMoved)
 		}
@@ -186,7 +199,10 @@ func (q Queue) Move(ctx context.Context, rate int, told func(moved, total int64)
 	if err != nil {
 		return 0, moveError("start a move task", err)
 	}
-	for {
+	if aws.ToString(task.TaskHandle) == "" {
+		return 0, errors.New("start a move task: the answer names no task, so it is not SQS's (is AWS_ENDPOINT_URL right, or a proxy between?)")
+	}
+	for unlisted := 0; ; {
 		if err := sleep(ctx, movePoll); err != nil {
 			late, cancel := context.WithTimeout(context.WithoutCancel(ctx), lateness)
 			defer cancel()
@@ -199,8 +215,11 @@ func (q Queue) Move(ctx context.Context, rate int, told func(moved, total int64)
 		if err != nil {
 			return moved, fmt.Errorf("look at the move task, which goes on by itself: %w", err)
 		}
-		if len(tasks.Results) == 0 {
-			continue // not listed yet
+		if len(tasks.Results) == 0 || tasks.Results[0].StartedTimestamp <= older {
+			if unlisted++; unlisted == mostUnlisted {
+				return moved, fmt.Errorf("SQS took the order to move the messages and lists no such task after %s. Look at what it did: hookctl dlq ls", mostUnlisted*movePoll)
+			}
+			continue
 		}
 		newest := tasks.Results[0]
 		moved = newest.ApproximateNumberOfMessagesMoved
@@ -208,7 +227,8 @@ func (q Queue) Move(ctx context.Context, rate int, told func(moved, total int64)
 		case "COMPLETED":
 			return moved, nil
 		case "FAILED":
-			return moved, fmt.Errorf("SQS stopped moving after %d messages: %s", moved, aws.ToString(newest.FailureReason))
+			return moved, fmt.Errorf("SQS stopped moving after %d messages: %w", moved, &smithy.OperationError{ServiceID: sqs.ServiceID, OperationName: "StartMessageMoveTask",
+				Err: &smithy.GenericAPIError{Code: aws.ToString(newest.FailureReason)}})
 		case "CANCELLED":
 			return moved, fmt.Errorf("somebody cancelled the move task after %d messages", moved)
 		}

@@ -8,6 +8,7 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -26,6 +27,7 @@ type fake struct {
 	sent    []types.SendMessageBatchRequestEntry
 	calls   []string
 
+	held         int    // letters that somebody else has received
 	refuseSend   string // the id of a notification that the main queue does not take
 	sendErr      error
 	noAnswer     bool // a 200 of somebody else
@@ -122,7 +124,13 @@ func (f *fake) ChangeMessageVisibilityBatch(_ context.Context, in *sqs.ChangeMes
 }
 
 func (f *fake) GetQueueAttributes(context.Context, *sqs.GetQueueAttributesInput, ...func(*sqs.Options)) (*sqs.GetQueueAttributesOutput, error) {
-	return &sqs.GetQueueAttributesOutput{Attributes: map[string]string{"QueueArn": "arn"}}, nil
+	if f.noAnswer {
+		return &sqs.GetQueueAttributesOutput{}, nil
+	}
+	return &sqs.GetQueueAttributesOutput{Attributes: map[string]string{
+		"QueueArn": "arn", "MessageRetentionPeriod": "1209600", "ApproximateNumberOfMessages": strconv.Itoa(len(f.visible)),
+		"ApproximateNumberOfMessagesNotVisible": strconv.Itoa(len(f.hidden) + f.held),
+	}}, nil
 }
 
 func (f *fake) ListMessageMoveTasks(context.Context, *sqs.ListMessageMoveTasksInput, ...func(*sqs.Options)) (*sqs.ListMessageMoveTasksOutput, error) {
@@ -144,6 +152,9 @@ func (f *fake) StartMessageMoveTask(_ context.Context, in *sqs.StartMessageMoveT
 		return nil, errors.New("another queue")
 	}
 	f.rate = in.MaxNumberOfMessagesPerSecond
+	if f.noAnswer {
+		return &sqs.StartMessageMoveTaskOutput{}, nil
+	}
 	return &sqs.StartMessageMoveTaskOutput{TaskHandle: aws.String("task")}, nil
 }
 
@@ -177,7 +188,7 @@ func TestWhatIsNotSentStays(t *testing.T) {
 	f := newFake(3)
 	f.refuseSend = "n-1"
 	r, err := redrive(f, Order{})
-	if err != nil || r.Moved != 2 || r.Refused != 1 || r.Why != "InternalError: later" || len(f.visible) != 1 {
+	if err != nil || r.Moved != 2 || r.Refused != 1 || r.Why != "SQS SendMessageBatch: InternalError" || len(f.visible) != 1 {
 		t.Errorf("%+v, %v, %d visible", r, err, len(f.visible))
 	}
 	f = newFake(3)
@@ -245,10 +256,31 @@ func TestChunksStayBelowTheLimit(t *testing.T) {
 	}
 }
 
+// JSON doubles quotes, and SQS bounds the request as well as the messages.
+func TestRequestStaysBelowTheLimit(t *testing.T) {
+	quotes := Letter{Body: strings.Repeat(`"`, 450_000)}
+	if got := chunks([]Letter{quotes, quotes}, 0); len(got) != 2 {
+		t.Errorf("%d chunks, want 2: together they are 900,000 bytes of messages and 1.8 MB of request", len(got))
+	}
+	f := newFake(1)
+	f.visible[0].Body = aws.String(strings.Repeat(`"`, 900_000))
+	if r, err := redrive(f, Order{}); err != nil || r.Moved != 1 {
+		t.Fatalf("%+v, %v", r, err)
+	}
+	sent := f.sent[0]
+	if got := aws.ToString(sent.MessageAttributes["content_encoding"].StringValue); got != "gzip+base64" || len(*sent.MessageBody) > 100_000 {
+		t.Errorf("sent %d bytes, encoded as %q", len(*sent.MessageBody), got)
+	}
+	if got := aws.ToString(sent.MessageAttributes[notification.AttrNotificationID].StringValue); got != "n-0" || len(sent.MessageAttributes["binary"].BinaryValue) != 1 {
+		t.Errorf("attributes %v", sent.MessageAttributes)
+	}
+}
+
 func TestMove(t *testing.T) {
 	running := types.ListMessageMoveTasksResultEntry{Status: aws.String("RUNNING"), ApproximateNumberOfMessagesMoved: 5, ApproximateNumberOfMessagesToMove: aws.Int64(9)}
-	done := types.ListMessageMoveTasksResultEntry{Status: aws.String("COMPLETED"), ApproximateNumberOfMessagesMoved: 9}
-	failed := types.ListMessageMoveTasksResultEntry{Status: aws.String("FAILED"), FailureReason: aws.String("AccessDenied"), ApproximateNumberOfMessagesMoved: 2}
+	done := types.ListMessageMoveTasksResultEntry{StartedTimestamp: 2, Status: aws.String("COMPLETED"), ApproximateNumberOfMessagesMoved: 9}
+	older := types.ListMessageMoveTasksResultEntry{StartedTimestamp: 1, Status: aws.String("COMPLETED"), ApproximateNumberOfMessagesMoved: 1}
+	failed := types.ListMessageMoveTasksResultEntry{StartedTimestamp: 3, Status: aws.String("FAILED"), FailureReason: aws.String("AccessDenied"), ApproximateNumberOfMessagesMoved: 2}
 	for _, test := range []struct {
 		name  string
 		tasks []types.ListMessageMoveTasksResultEntry
@@ -256,23 +288,26 @@ func TestMove(t *testing.T) {
 		moved int64
 		want  string // in the error
 	}{
-		{"done", []types.ListMessageMoveTasksResultEntry{failed, done}, nil, 9, ""},
+		{"done", []types.ListMessageMoveTasksResultEntry{older, done}, nil, 9, ""},
+		{"the list shows the task before it", []types.ListMessageMoveTasksResultEntry{older, older, done}, nil, 9, ""},
+		{"the list never shows it", []types.ListMessageMoveTasksResultEntry{older}, nil, 0, "lists no such task"},
 		{"fails", []types.ListMessageMoveTasksResultEntry{done, failed}, nil, 2, "AccessDenied"},
 		{"one runs already", []types.ListMessageMoveTasksResultEntry{running}, nil, 0, "one task at a time"},
 		{"unknown to the service", nil, &smithy.GenericAPIError{Code: "InvalidAction"}, 0, ErrNoMoveTask.Error()},
 		{"not allowed", nil, &smithy.GenericAPIError{Code: "AccessDenied"}, 0, "look for a running move task"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			t.Parallel()
-			f := newFake(0)
-			f.tasks, f.moveErr = test.tasks, test.err
-			moved, err := f.queue().Move(t.Context(), 1000, func(_, _ int64) {})
-			if moved != test.moved || (err == nil) != (test.want == "") || err != nil && !strings.Contains(err.Error(), test.want) {
-				t.Errorf("moved %d, %v", moved, err)
-			}
-			if err == nil && *f.rate != MaxMoveRate {
-				t.Errorf("rate %d", *f.rate)
-			}
+			synctest.Test(t, func(t *testing.T) { // so that nobody waits between two looks
+				f := newFake(0)
+				f.tasks, f.moveErr = test.tasks, test.err
+				moved, err := f.queue().Move(t.Context(), 1000, func(_, _ int64) {})
+				if moved != test.moved || (err == nil) != (test.want == "") || err != nil && !strings.Contains(err.Error(), test.want) {
+					t.Errorf("moved %d, %v", moved, err)
+				}
+				if err == nil && *f.rate != MaxMoveRate {
+					t.Errorf("rate %d", *f.rate)
+				}
+			})
 		})
 	}
 }

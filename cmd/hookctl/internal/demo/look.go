@@ -88,7 +88,7 @@ func (r *run) allSeen(seen map[string]Message) bool {
 	return true
 }
 
-// compare holds a message against what was sent.
+// compare compares a message with what was sent.
 func compare(d delivery, m Received) Message {
 	n, err := notification.Decode(m.Body, m.Attributes)
 	if err != nil {

@@ -89,6 +89,5 @@ func failed(entries []types.BatchResultErrorEntry) error {
 	if len(entries) == 0 {
 		return nil
 	}
-	return fmt.Errorf("%d of the batch failed, the first with %s: %s",
-		len(entries), aws.ToString(entries[0].Code), aws.ToString(entries[0].Message))
+	return fmt.Errorf("%d of the batch failed, the first with %s", len(entries), aws.ToString(entries[0].Code))
 }

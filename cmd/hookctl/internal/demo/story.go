@@ -91,6 +91,9 @@ func (r *run) prepare(ctx context.Context) error {
 	if !r.stored {
 		r.secret = secret.Random()
 	}
+	if err := notification.CheckSecret(r.secret); err != nil {
+		return fmt.Errorf("the stored value of stage %s is %w. hookctl secret set --correct --stage %s", r.Stage, err, r.Stage)
+	}
 	for _, sample := range r.Samples {
 		d, err := r.fresh(sample, r.secret)
 		if err != nil {

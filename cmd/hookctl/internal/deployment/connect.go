@@ -5,22 +5,34 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"net/http"
 	"net/url"
 	"os"
+	"strings"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/smithy-go"
 
 	"github.com/onepagecrm/nylas-webhooks/internal/awsconfig"
+	"github.com/onepagecrm/nylas-webhooks/internal/awserror"
 )
 
 // Connect reads the usual AWS settings (environment, profile, role) and makes sure
 // that there are a region and credentials, so that their absence is told once and
-// before anything is done. Its errors are sentences.
-func Connect(ctx context.Context) (aws.Config, error) {
+// before anything is done. stage may be "" for what belongs to none; with [Local] the
+// settings have passed [CheckLocal], and no request leaves this machine. Its errors are
+// sentences.
+func Connect(ctx context.Context, stage string) (aws.Config, error) {
+	if stage == Local && os.Getenv("AWS_ACCESS_KEY_ID") == "" {
+		// A profile's may be fetched from an account, which is reaching it.
+		return aws.Config{}, errors.New("no AWS credentials: stage local takes them from AWS_ACCESS_KEY_ID, not from AWS_PROFILE. First: make run, then eval \"$(make -s env)\"")
+	}
 	cfg, err := awsconfig.Load(ctx)
 	if err != nil {
 		return aws.Config{}, err
+	}
+	if stage == Local {
+		cfg.HTTPClient = loopbackOnly{cfg.HTTPClient}
 	}
 	if cfg.Region == "" {
 		return aws.Config{}, errNoRegion
@@ -32,6 +44,49 @@ func Connect(ctx context.Context) (aws.Config, error) {
 		return aws.Config{}, fmt.Errorf("no AWS credentials that work. Set AWS_PROFILE or sign in (aws sso login); for the local engine: eval \"$(make -s env)\". The SDK says: %w", err)
 	}
 	return cfg, nil
+}
+
+// CheckLocal refuses stage local unless the AWS settings of the environment lead to this
+// machine: what is meant for the local engine must not reach the account of whoever runs
+// it. The other stages are anywhere.
+func CheckLocal(stage string) error {
+	if stage != Local {
+		return nil
+	}
+	const first = "First: make run, then eval \"$(make -s env)\""
+	if Endpoint() == "" {
+		return errors.New("stage local is on the local engine only, and AWS_ENDPOINT_URL is not set. " + first)
+	}
+	// https://docs.aws.amazon.com/sdkref/latest/guide/feature-ss-endpoints.html
+	if os.Getenv("AWS_IGNORE_CONFIGURED_ENDPOINT_URLS") != "" {
+		return errors.New("stage local is on the local engine only, and AWS_IGNORE_CONFIGURED_ENDPOINT_URLS takes its address away. Unset it. " + first)
+	}
+	for _, setting := range os.Environ() {
+		name, value, _ := strings.Cut(setting, "=")
+		if value == "" || name != "AWS_ENDPOINT_URL" && !strings.HasPrefix(name, "AWS_ENDPOINT_URL_") {
+			continue
+		}
+		if address, err := url.Parse(value); err != nil || !loopback(address.Hostname()) {
+			return fmt.Errorf("stage local is on the local engine only, and %s does not lead to this machine. %s", name, first)
+		}
+	}
+	return nil
+}
+
+// loopbackOnly sends requests to this machine alone: a profile can say that AWS_ENDPOINT_URL
+// is to be ignored (ignore_configured_endpoint_urls).
+type loopbackOnly struct{ aws.HTTPClient }
+
+func (l loopbackOnly) Do(request *http.Request) (*http.Response, error) {
+	if !loopback(request.URL.Hostname()) {
+		return nil, fmt.Errorf("stage local is on the local engine only, and the AWS settings lead to %s. Unset AWS_PROFILE. First: make run, then eval \"$(make -s env)\"", request.URL.Host)
+	}
+	return l.HTTPClient.Do(request)
+}
+
+func loopback(host string) bool {
+	ip := net.ParseIP(host)
+	return host == "localhost" || ip != nil && ip.IsLoopback()
 }
 
 // Endpoint is the address that stands in for AWS (AWS_ENDPOINT_URL), "" for AWS.
@@ -51,11 +106,12 @@ func Explain(err error) error {
 	if err == nil {
 		return nil
 	}
+	if permission, lacked := LackedPermission(err); lacked {
+		return fmt.Errorf("these AWS credentials lack a permission%s. Use a profile that has it (AWS_PROFILE), or ask for it. AWS says: %w", brackets(permission), err)
+	}
 	var refused smithy.APIError
 	if errors.As(err, &refused) {
 		switch refused.ErrorCode() {
-		case "AccessDenied", "AccessDeniedException", "UnauthorizedOperation", "AuthorizationError", "KmsAccessDenied", "KMS.AccessDeniedException":
-			return fmt.Errorf("these AWS credentials lack a permission. Use a profile that has it (AWS_PROFILE), or ask for it. AWS says: %w", err)
 		case "QueueDoesNotExist", "AWS.SimpleQueueService.NonExistentQueue", "ResourceNotFoundException":
 			return fmt.Errorf("something that the stack names is gone: it was deleted by hand, or a deployment is under way. Run the command again; if it stays so, deploy the stage again. AWS says: %w", err)
 		case "ExpiredToken", "ExpiredTokenException", "RequestExpired":
@@ -64,6 +120,9 @@ func Explain(err error) error {
 			return fmt.Errorf("AWS does not know these credentials. Check AWS_PROFILE, AWS_ACCESS_KEY_ID and AWS_ENDPOINT_URL. AWS says: %w", err)
 		}
 		return err
+	}
+	if awserror.Untrusted(err) {
+		return fmt.Errorf("the server's certificate is not trusted here. Where a proxy opens TLS, name the file with the certificate of its authority in AWS_CA_BUNDLE (for the webhook itself in SSL_CERT_FILE); for the local engine: eval \"$(make -s env)\". %w", err)
 	}
 	var unreachable *net.OpError
 	var address *url.Error
@@ -74,4 +133,11 @@ func Explain(err error) error {
 		return fmt.Errorf("AWS cannot be reached. Check the network and AWS_REGION. %w", err)
 	}
 	return err
+}
+
+func brackets(text string) string {
+	if text == "" {
+		return ""
+	}
+	return " (" + text + ")"
 }

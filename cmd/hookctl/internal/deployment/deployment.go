@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/url"
 	"regexp"
 	"slices"
 	"strings"
@@ -15,6 +16,9 @@ import (
 
 // stackPrefix and the stage's name make the name of a stage's stack.
 const stackPrefix = "NylasWebhooks-"
+
+// AlarmPrefix begins the names of all alarms of a stage.
+func AlarmPrefix(stage string) string { return stackPrefix + stage + "-" }
 
 // Local is the stage that runs on the local engine.
 const Local = "local"
@@ -61,11 +65,15 @@ func Find(ctx context.Context, stacks Stacks, stage string) (Deployment, error) 
 	if notThere(err) {
 		return Deployment{}, missing(ctx, stacks, stage)
 	}
+	if _, lacked := LackedPermission(err); lacked {
+		// Who may look at one stage only is told no more of a stage that is not there.
+		return Deployment{}, fmt.Errorf("find stage %s (is --stage right? The policies of a stage allow that stage alone): %w", stage, Explain(err))
+	}
 	if err != nil {
 		return Deployment{}, fmt.Errorf("find stage %s: %w", stage, Explain(err))
 	}
-	if len(answer.Stacks) == 0 {
-		return Deployment{}, missing(ctx, stacks, stage)
+	if len(answer.Stacks) == 0 { // CloudFormation refuses to describe what is not there
+		return Deployment{}, fmt.Errorf("find stage %s: the answer describes no stack, so it is not CloudFormation's (is AWS_ENDPOINT_URL right, or a proxy between?)", stage)
 	}
 	return read(answer.Stacks[0], stage)
 }
@@ -90,6 +98,9 @@ func read(stack types.Stack, stage string) (Deployment, error) {
 			aws.ToString(stack.StackName), stack.StackStatus, strings.Join(absent, ", "), deployCommand(stage))
 	}
 	d.WebhookURL = onEndpoint(d.WebhookURL, Endpoint())
+	if address, err := url.Parse(d.WebhookURL); stage == Local && (err != nil || !loopback(address.Hostname())) {
+		return Deployment{}, fmt.Errorf("the webhook of stage local is at %s, which is not this machine. Deploy it again: make run", d.WebhookURL)
+	}
 	return d, nil
 }
 

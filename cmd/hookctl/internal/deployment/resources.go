@@ -14,13 +14,12 @@ type Resources struct {
 	ReceiverLogs, AccessLogs string // log group names
 	// Pages and Tickets are the ARNs of the topics that the alarms tell.
 	Pages, Tickets string
-	AlarmPrefix    string // of the names of all of the stage's alarms
 }
 
 // FindResources looks them up by their roles in the stack (infra/webhooks), to whose
-// names CloudFormation adds eight characters. Its errors are sentences.
+// names CloudFormation adds eight characters.
 func FindResources(ctx context.Context, stacks cloudformation.ListStackResourcesAPIClient, stage string) (Resources, error) {
-	r := Resources{AlarmPrefix: stackPrefix + stage + "-"}
+	var r Resources
 	type role struct{ kind, name string }
 	wanted := map[role]*string{
 		{"AWS::Logs::LogGroup", "ReceiverLogs"}: &r.ReceiverLogs,
@@ -33,7 +32,7 @@ func FindResources(ctx context.Context, stacks cloudformation.ListStackResources
 	for pages.HasMorePages() {
 		page, err := pages.NextPage(ctx)
 		if err != nil {
-			return r, fmt.Errorf("list the resources of stack %s: %w", name, Explain(err))
+			return r, fmt.Errorf("list the resources of stack %s: %w", name, err)
 		}
 		for _, resource := range page.StackResourceSummaries {
 			id, hash := aws.ToString(resource.LogicalResourceId), 8

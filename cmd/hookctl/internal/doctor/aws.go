@@ -49,8 +49,11 @@ func depth(ctx context.Context, queues Queues, url string) (visible, hidden int,
 	if err != nil {
 		return 0, 0, fmt.Errorf("ask for the state of queue %s: %w", path.Base(url), err)
 	}
-	visible, _ = strconv.Atoi(answer.Attributes[string(visibleName)]) // always numbers
-	hidden, _ = strconv.Atoi(answer.Attributes[string(hiddenName)])
+	visible, visibleErr := strconv.Atoi(answer.Attributes[string(visibleName)])
+	hidden, hiddenErr := strconv.Atoi(answer.Attributes[string(hiddenName)])
+	if visibleErr != nil || hiddenErr != nil { // 0 would read as "nothing waits"
+		return 0, 0, fmt.Errorf("ask for the state of queue %s: the answer has no counts, so it is not SQS's (is AWS_ENDPOINT_URL right, or a proxy between?)", path.Base(url))
+	}
 	return visible, hidden, nil
 }
 
@@ -63,9 +66,9 @@ func Queue(d deployment.Deployment, queues Queues, metrics Metrics) Check {
 			return nil, err
 		}
 		next := "Look at the consumer; each message that it takes and does not delete comes back. " + d.DashboardURL
-		report := ok("About %d notifications wait, %d are being worked on.", visible, hidden)
+		report := ok("Notifications that wait: about %d. In work at the consumer: %d.", visible, hidden)
 		if visible > deep {
-			report = bad(next, "About %d notifications wait, more than one of Nylas's bursts: the consumer is too slow or stands still.", visible)
+			report = bad(next, "Notifications that wait: about %d, more than one of Nylas's bursts. The consumer is too slow or stands still.", visible)
 		}
 		now := time.Now()
 		stats, err := metrics.GetMetricStatistics(ctx, &cloudwatch.GetMetricStatisticsInput{
@@ -78,7 +81,7 @@ func Queue(d deployment.Deployment, queues Queues, metrics Metrics) Check {
 			return []Report{report}, fmt.Errorf("ask CloudWatch for the queue's age: %w", err)
 		}
 		if len(stats.Datapoints) == 0 {
-			return []Report{report, {State: Unchecked, Says: fmt.Sprintf("How long the oldest waits is not known: CloudWatch has no data of the last %d minutes, as for a queue that nobody uses.", int(ageWindow.Minutes()))}}, nil
+			return []Report{report, {State: Unchecked, Says: fmt.Sprintf("How long the oldest waits is not known: CloudWatch has no data of the last %d minutes, which is normal for a queue that nobody uses.", int(ageWindow.Minutes()))}}, nil
 		}
 		newest := stats.Datapoints[0]
 		for _, p := range stats.Datapoints {
@@ -102,7 +105,7 @@ func DeadLetters(d deployment.Deployment, queues Queues) Check {
 			return nil, err
 		}
 		if visible+hidden > 0 {
-			return []Report{bad("hookctl dlq ls --stage "+d.Stage, "About %d notifications were received five times and never deleted, or rejected by the consumer.", visible+hidden)}, nil
+			return []Report{bad("hookctl dlq ls --stage "+d.Stage, "There are about %d. The consumer received each five times and never deleted it, or rejected it.", visible+hidden)}, nil
 		}
 		return []Report{ok("There are none.")}, nil
 	}}
@@ -130,7 +133,7 @@ func Spilled(stage string, store spilled.Store) Check {
 		if count == manySpilled {
 			number += " or more"
 		}
-		return []Report{bad("hookctl spill ls --stage "+stage, "%s notifications wait in the bucket, the oldest since %s, because SQS did not take them.", number, since.Format(time.RFC3339))}, nil
+		return []Report{bad("hookctl spill ls --stage "+stage, "Waiting in the bucket, because SQS did not take them: %s notifications. The oldest is of %s.", number, since.Format(time.RFC3339))}, nil
 	}}
 }
 
@@ -179,11 +182,16 @@ func Alarms(prefix string, metrics Metrics) Check {
 	}}
 }
 
-// Topics checks that somebody hears of the alarms. On the local stage nobody is to.
-func Topics(stage string, r deployment.Resources, topics sns.ListSubscriptionsByTopicAPIClient) Check {
+// Topics checks that somebody hears of the alarms. On the local stage nobody is to. find
+// says which topics there are.
+func Topics(stage string, find func(context.Context) (deployment.Resources, error), topics sns.ListSubscriptionsByTopicAPIClient) Check {
 	return Check{"who hears of alarms", func(ctx context.Context) ([]Report, error) {
 		if stage == deployment.Local {
 			return []Report{ok("Nobody, as it should be on the local stage.")}, nil
+		}
+		r, err := find(ctx)
+		if err != nil {
+			return nil, err
 		}
 		var all []Report
 		for _, topic := range []struct{ name, arn string }{{"pages", r.Pages}, {"tickets", r.Tickets}} {

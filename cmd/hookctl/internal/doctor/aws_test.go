@@ -1,6 +1,7 @@
 package doctor
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"strings"
@@ -15,6 +16,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/sns"
 	snstypes "github.com/aws/aws-sdk-go-v2/service/sns/types"
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
+	"github.com/aws/smithy-go"
 
 	"github.com/onepagecrm/nylas-webhooks/cmd/hookctl/internal/deployment"
 	"github.com/onepagecrm/nylas-webhooks/cmd/hookctl/internal/spilled"
@@ -51,7 +53,7 @@ func spilledCheck(f fakeAWS) Check {
 
 func (f fakeAWS) GetQueueAttributes(context.Context, *sqs.GetQueueAttributesInput, ...func(*sqs.Options)) (*sqs.GetQueueAttributesOutput, error) {
 	return &sqs.GetQueueAttributesOutput{Attributes: map[string]string{
-		"ApproximateNumberOfMessages": f.visible, "ApproximateNumberOfMessagesNotVisible": f.hidden,
+		"ApproximateNumberOfMessages": cmp.Or(f.visible, "0"), "ApproximateNumberOfMessagesNotVisible": cmp.Or(f.hidden, "0"),
 	}}, f.err
 }
 
@@ -89,16 +91,19 @@ func TestChecksOfAWS(t *testing.T) {
 		aws   fakeAWS
 		want  []string // state and part of what is said
 	}{
-		{"busy queue", queueCheck(d), fakeAWS{visible: "12", hidden: "3", ages: []float64{900, 4}}, []string{"ok About 12 notifications wait, 3 are", "ok The oldest notification has waited 4s"}},
-		{"deep queue", queueCheck(d), fakeAWS{visible: "20001", ages: []float64{4}}, []string{"finding About 20001", "ok The oldest"}},
-		{"old queue", queueCheck(d), fakeAWS{visible: "1", ages: []float64{4, 301}}, []string{"ok About 1", "finding The oldest notification has waited 5m1s"}},
-		{"unused queue", queueCheck(d), fakeAWS{}, []string{"ok About 0", "unchecked How long"}},
-		{"dead letters", func(f fakeAWS) Check { return DeadLetters(d, f) }, fakeAWS{visible: "1", hidden: "2"}, []string{"finding About 3"}},
+		{"busy queue", queueCheck(d), fakeAWS{visible: "12", hidden: "3", ages: []float64{900, 4}}, []string{"ok Notifications that wait: about 12. In work at the consumer: 3.", "ok The oldest notification has waited 4s"}},
+		{"deep queue", queueCheck(d), fakeAWS{visible: "20001", ages: []float64{4}}, []string{"finding Notifications that wait: about 20001", "ok The oldest"}},
+		{"old queue", queueCheck(d), fakeAWS{visible: "1", ages: []float64{4, 301}}, []string{"ok Notifications that wait: about 1.", "finding The oldest notification has waited 5m1s"}},
+		{"unused queue", queueCheck(d), fakeAWS{}, []string{"ok Notifications that wait: about 0.", "unchecked How long"}},
+		{"dead letters", func(f fakeAWS) Check { return DeadLetters(d, f) }, fakeAWS{visible: "1", hidden: "2"}, []string{"finding There are about 3."}},
 		{"no dead letters", func(f fakeAWS) Check { return DeadLetters(d, f) }, fakeAWS{visible: "0", hidden: "0"}, []string{"ok There are none"}},
-		{"spilled", spilledCheck, fakeAWS{spilled: 2}, []string{"finding 2 notifications wait in the bucket, the oldest since 2026-01-05T10:00:00Z"}},
-		{"many spilled", spilledCheck, fakeAWS{spilled: 1000}, []string{"finding 1000 or more notifications wait"}},
+		{"spilled", spilledCheck, fakeAWS{spilled: 2}, []string{"finding Waiting in the bucket, because SQS did not take them: 2 notifications. The oldest is of 2026-01-05T10:00:00Z"}},
+		{"many spilled", spilledCheck, fakeAWS{spilled: 1000}, []string{"finding Waiting in the bucket, because SQS did not take them: 1000 or more"}},
 		{"nothing spilled", spilledCheck, fakeAWS{}, []string{"ok Nothing waits"}},
+		{"not SQS's answer", queueCheck(d), fakeAWS{visible: "?"}, []string{"failed ask for the state of queue queue: the answer has no counts"}},
 		{"queue not allowed", queueCheck(d), fakeAWS{err: errors.New("AccessDenied")}, []string{"failed ask for the state of queue queue: AccessDenied"}},
+		{"no permission", queueCheck(d), fakeAWS{err: &smithy.GenericAPIError{Code: "AccessDenied", Message: "User: a is not authorized to perform: sqs:getqueueattributes on resource: q"}},
+			[]string{"denied Not looked at: these AWS credentials lack a permission (sqs:getqueueattributes). Next: Attach the policy of the stack's output OperatorPolicyArn"}},
 		{"quiet alarms", alarmsCheck, fakeAWS{alarms: []cwtypes.MetricAlarm{{StateValue: cwtypes.StateValueOk}}}, []string{"ok None of 1"}},
 		{"loud alarm", alarmsCheck, fakeAWS{alarms: []cwtypes.MetricAlarm{{
 			AlarmName: aws.String("NylasWebhooks-prod-QueueAge"), StateValue: cwtypes.StateValueAlarm,
@@ -132,5 +137,6 @@ func queueCheck(d deployment.Deployment) func(fakeAWS) Check {
 func alarmsCheck(f fakeAWS) Check { return Alarms("NylasWebhooks-prod-", f) }
 
 func topicsCheck(stage string, r deployment.Resources) func(fakeAWS) Check {
-	return func(f fakeAWS) Check { return Topics(stage, r, f) }
+	find := func(context.Context) (deployment.Resources, error) { return r, nil }
+	return func(f fakeAWS) Check { return Topics(stage, find, f) }
 }

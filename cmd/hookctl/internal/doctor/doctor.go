@@ -9,6 +9,9 @@ package doctor
 import (
 	"context"
 	"fmt"
+	"strings"
+
+	"github.com/onepagecrm/nylas-webhooks/cmd/hookctl/internal/deployment"
 )
 
 // State is what a check came to.
@@ -19,6 +22,7 @@ const (
 	OK        State = "ok"
 	Bad       State = "finding"
 	Unchecked State = "unchecked" // it was not looked at, and Next says how it can be
+	Denied    State = "denied"    // it was not looked at: these credentials may not
 	Failed    State = "failed"    // it could not be looked at
 )
 
@@ -46,7 +50,7 @@ func Run(ctx context.Context, checks []Check, explain func(error) error, told fu
 			return all, ctx.Err()
 		}
 		if err != nil {
-			reports = append(reports, Report{State: Failed, Says: explain(err).Error()})
+			reports = append(reports, unable(err, explain))
 		}
 		for _, r := range reports {
 			r.Check = check.Name
@@ -55,6 +59,22 @@ func Run(ctx context.Context, checks []Check, explain func(error) error, told fu
 		}
 	}
 	return all, nil
+}
+
+// unable reports why something was not looked at.
+func unable(err error, explain func(error) error) Report {
+	permission, lacked := deployment.LackedPermission(err)
+	if !lacked {
+		return Report{State: Failed, Says: explain(err).Error()}
+	}
+	says, policy := "these AWS credentials lack a permission ("+permission+").", "OperatorPolicyArn"
+	if permission == "" {
+		says = explain(err).Error()
+	}
+	if strings.HasPrefix(permission, "secretsmanager:") {
+		policy = "SecretPolicyArn"
+	}
+	return Report{State: Denied, Says: "Not looked at: " + says, Next: "Attach the policy of the stack's output " + policy + " (docs/least-privilege.md)"}
 }
 
 func ok(says string, args ...any) Report {

@@ -38,10 +38,10 @@ func Secret(stage string, secrets Secrets) Check {
 		if stored.Current.Value == "" {
 			return []Report{bad(set, "No webhook secret is stored: every notification is answered 503.")}, nil
 		}
-		if err := secret.Check(stored.Current.Value); err != nil {
-			return []Report{bad(set+" --correct", "What is stored is no webhook secret: %v.", err)}, nil
+		if err := notification.CheckSecret(stored.Current.Value); err != nil {
+			return []Report{bad(set+" --correct", "The stored value is %v. Every notification of Nylas is answered 503.", err)}, nil
 		}
-		return []Report{ok("A webhook secret is stored, since %s.", stored.Current.Created.UTC().Format(time.RFC3339))}, nil
+		return []Report{ok("A value was stored at %s. Only a notification of Nylas shows that it is the webhook's secret.", stored.Current.Created.UTC().Format(time.RFC3339))}, nil
 	}}
 }
 
@@ -83,16 +83,19 @@ func Smoke(stage string, webhook Webhook, secrets Secrets, wait func(string)) Ch
 		if stored.Current.Value == "" {
 			return append(all, Report{State: Unchecked, Says: "No signed notification was sent, as no secret is stored.", Next: "hookctl secret set --stage " + stage}), nil
 		}
+		if notification.CheckSecret(stored.Current.Value) != nil {
+			return append(all, Report{State: Unchecked, Says: "No signed notification was sent, as the stored value cannot be Nylas's.", Next: "hookctl secret set --correct --stage " + stage}), nil
+		}
 		if answer, err = signed(ctx, webhook, body, stored, wait); err != nil {
 			return all, err
 		}
 		switch {
 		case answer.Status == http.StatusOK && len(answer.Body) == 0:
-			return append(all, ok("A signed notification (%s) is accepted, after %d ms; it is on the queue, and consumers drop it.", notification.SmokeTestType, answer.Took.Milliseconds())), nil
+			return append(all, ok("A notification (%s) that was signed with the stored value was accepted after %d ms. It is on the queue; consumers drop it.", notification.SmokeTestType, answer.Took.Milliseconds())), nil
 		case answer.Status == http.StatusOK:
 			return append(all, bad(look, "A signed notification was answered 200, but not by the receiver: %d bytes came with it.", len(answer.Body))), nil
 		default:
-			return append(all, bad(look, "A notification signed with the stored secret was answered %d instead of 200.", answer.Status)), nil
+			return append(all, bad(look, "A notification that was signed with the stored value was answered %d instead of 200.", answer.Status)), nil
 		}
 	}}
 }
@@ -113,7 +116,7 @@ func signed(ctx context.Context, webhook Webhook, body []byte, stored secret.Sto
 		if err != nil || answer.Status != http.StatusServiceUnavailable || time.Since(stored.Current.Created) > fresh || time.Since(start) > patience {
 			return answer, err
 		}
-		wait("The secret was stored just now; the receiver takes it within 10 seconds.")
+		wait("The secret was stored just now. The receiver reads it within 10 seconds.")
 		timer := time.NewTimer(again)
 		select {
 		case <-timer.C:
@@ -152,11 +155,12 @@ func Registered(stage registration.Stage, unable error) Check {
 			return nil, err
 		}
 		stored, err := stage.Secrets.Read(ctx)
+		known := &stored
 		if err != nil {
-			return nil, err
+			known = nil // what Nylas says of the webhook is worth telling without it
 		}
 		var all []Report
-		for _, p := range stage.Problems(hook, stored, nil) {
+		for _, p := range stage.Problems(hook, known, nil) {
 			all = append(all, bad(p.Next, "Webhook %s: %s.", hook.ID, p.What))
 		}
 		if len(hook.TriggerTypes) == 0 {
@@ -165,6 +169,6 @@ func Registered(stage registration.Stage, unable error) Check {
 		if all == nil {
 			all = append(all, ok("Webhook %s has the deployed URL, is %s, compressed_delivery is off. Triggers: %d.", hook.ID, nylasapi.Active, len(hook.TriggerTypes)))
 		}
-		return all, nil
+		return all, err
 	}}
 }

@@ -78,7 +78,8 @@ var known = []listing{
 		Types: "booking.*", Note: "Nylas has no call that lists bookings; each made or changed an event, so the events have them.", Docs: reference + "bookings/",
 	}},
 	{[]string{"notetaker"}, Call{
-		Types: "notetaker.*", Request: "GET /v3/grants/{grant_id}/notetakers", Note: "All of them; compare their state.", Docs: reference + "notetaker/",
+		Types: "notetaker.*", Request: "GET /v3/grants/{grant_id}/notetakers", Docs: reference + "notetaker/",
+		Note: "All of them; compare their state. Standalone ones, which belong to no grant: GET /v3/notetakers",
 	}},
 }
 

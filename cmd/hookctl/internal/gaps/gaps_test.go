@@ -140,3 +140,19 @@ func TestFill(t *testing.T) {
 		t.Errorf("%d calls where no type was seen, want all %d", n, len(known))
 	}
 }
+
+func TestFillListsStandaloneNotetakers(t *testing.T) {
+	r := Report{Types: []string{"notetaker.media"}, Gaps: []Gap{{From: noon, To: noon.Add(time.Hour)}}}
+	calls := r.Fill()[0].Calls
+	if len(calls) != 1 || !strings.HasSuffix(calls[0].Request, "/v3/grants/{grant_id}/notetakers") || !strings.Contains(calls[0].Note, "GET /v3/notetakers") {
+		t.Errorf("%+v", calls)
+	}
+}
+
+// Ten minutes without a line are silent, too, where they are all that was looked at.
+func TestNothingAtAllIsSilent(t *testing.T) {
+	r := Find(noon, noon.Add(9*time.Minute), nil, nil)
+	if len(r.Gaps) != 1 || r.Gaps[0].Kind != Silent {
+		t.Errorf("%+v", r.Gaps)
+	}
+}

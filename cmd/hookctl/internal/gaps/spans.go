@@ -19,7 +19,7 @@ func lostAtOnce(minutes []Minute) []Gap {
 			g.Count += m.Lost
 		}
 		g.keep(func(status string) bool { return status != "200" && !again(status) })
-		g.Says = fmt.Sprintf("%d answered %s, after which Nylas does not try again", g.Count, list(g.Answers))
+		g.Says = fmt.Sprintf("Nylas does not try again after these answers: %s", list(g.Answers))
 		all = append(all, g)
 	}
 	return all
@@ -51,11 +51,11 @@ func failing(minutes []Minute) []Gap {
 				g.Count += m.Again - m.Recovered
 			}
 			g.keep(again)
-			sure := "the last of Nylas's three tries comes 10 to 20 minutes after the first, so some may be lost"
+			sure := "Nylas's last try comes 10 to 20 minutes after the first, so some may be lost"
 			if length > giveUp {
-				sure = "longer than the 20 minutes of Nylas's tries, so what first came at its start is lost"
+				sure = "Nylas's last try comes within 20 minutes of the first, so what came at the beginning is lost"
 			}
-			g.Says = fmt.Sprintf("%d minutes of %s: %s", len(run), list(g.Answers), sure)
+			g.Says = fmt.Sprintf("%d minutes of %s. %s", len(run), list(g.Answers), sure)
 			all = append(all, g)
 		}
 		i = last
@@ -67,7 +67,8 @@ func failing(minutes []Minute) []Gap {
 func silent(minutes []Minute) []Gap {
 	var all []Gap
 	for _, run := range runs(minutes, Minute.quiet) {
-		if len(run) > int(giveUp/time.Minute) {
+		// Nothing at all is no news of what was missed, however short the time.
+		if len(run) > int(giveUp/time.Minute) || len(run) == len(minutes) {
 			g := gap(Silent, run)
 			g.Answers = nil
 			g.Says = fmt.Sprintf("%d minutes without any delivery: a quiet time, or nothing got here (DNS, certificate, the webhook paused or failed at Nylas)", len(run))

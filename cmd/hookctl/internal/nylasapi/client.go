@@ -10,11 +10,14 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"path"
 	"strconv"
 	"strings"
 	"time"
 
 	"github.com/cenkalti/backoff/v5"
+
+	"github.com/onepagecrm/nylas-webhooks/internal/awserror"
 )
 
 // Regions are Nylas's API addresses. An application, and so its key, belongs to one.
@@ -53,6 +56,9 @@ func New(base, key string) (*Client, error) {
 	address, err := url.Parse(base)
 	if err != nil || address.Host == "" {
 		return nil, fmt.Errorf("%q is not the address of an API. Nylas's are %s and %s", base, Regions["us"], Regions["eu"])
+	}
+	if path.Base(address.Path) == "v3" { // or Nylas would answer 404 to all
+		return nil, fmt.Errorf("%s is the address of the API with its version. Give it without /v3 (NYLAS_API_URI)", base)
 	}
 	if address.Scheme != "https" && !loopback(address.Hostname()) {
 		return nil, fmt.Errorf("%s would take the API key over the network in the clear. Give an https address", base)
@@ -143,7 +149,7 @@ func (r request) verdict(err error) error {
 	case err == nil:
 		return nil
 	case !errors.As(err, &refused):
-		if r.repeat == always && !errors.Is(err, errAnswer) {
+		if r.repeat == always && !errors.Is(err, errAnswer) && !errors.Is(err, errUntrusted) {
 			return err
 		}
 	case refused.Status == http.StatusTooManyRequests, refused.Status >= 500 && r.repeat != ifRefused:
@@ -158,6 +164,8 @@ func (r request) verdict(err error) error {
 // errAnswer: Nylas said yes, in words that cannot be read. Asking again does not help.
 var errAnswer = errors.New("the answer is not what the Nylas API gives. Is this address the Nylas API (NYLAS_API_URI), or does a proxy answer for it?")
 
+var errUntrusted = errors.New("the server's certificate is not trusted here. Where a proxy opens TLS, add the certificate of its authority to those that this machine trusts (on Linux SSL_CERT_FILE names a file)")
+
 func (c *Client) once(ctx context.Context, r request, body []byte, answer any) error {
 	req, err := http.NewRequestWithContext(ctx, r.method, c.base+r.path, bytes.NewReader(body))
 	if err != nil {
@@ -170,22 +178,30 @@ func (c *Client) once(ctx context.Context, r request, body []byte, answer any) e
 		req.Header.Set("Content-Type", "application/json")
 	}
 	resp, err := c.http.Do(req)
+	// Errors are not wrapped: nobody is to take them for AWS that is not reached, and their
+	// texts may quote an answer, with the secret in it.
+	if awserror.Untrusted(err) {
+		return fmt.Errorf("%s: %w", c.base, errUntrusted)
+	}
 	if err != nil {
-		// Not wrapped: nobody is to take it for AWS that is not reached.
-		return fmt.Errorf("%s gives no answer. Check the network (HTTPS_PROXY, NYLAS_API_URI). %v", c.base, err) //nolint:errorlint // see above
+		return fmt.Errorf("%s gives no answer: %s. Check the network (HTTPS_PROXY, NYLAS_API_URI)", c.base, awserror.Network(err))
 	}
 	defer resp.Body.Close()
 	text, err := io.ReadAll(io.LimitReader(resp.Body, maxAnswer))
 	if err != nil {
-		return fmt.Errorf("read the answer of %s: %w", c.base, err)
+		return fmt.Errorf("the answer of %s was cut off: %s", c.base, awserror.Network(err))
 	}
-	if resp.StatusCode != http.StatusOK {
-		return c.refusal(resp, text)
+	// 201 would be a yes as well: a secret that comes with it must not be thrown away.
+	if resp.StatusCode < 200 || resp.StatusCode > 299 {
+		return c.refusal(r, resp, text)
 	}
-	if answer == nil {
-		return nil
+	var form struct {
+		RequestID string          `json:"request_id"`
+		Data      json.RawMessage `json:"data"`
 	}
-	if json.Unmarshal(text, answer) != nil { // its error could quote the answer, which may hold a secret
+	// All of Nylas's answers have both. {} of something else would read as "no webhooks".
+	if json.Unmarshal(text, &form) != nil || form.RequestID == "" && len(form.Data) == 0 ||
+		answer != nil && json.Unmarshal(text, answer) != nil { // these errors could quote the answer, which may hold a secret
 		return fmt.Errorf("%s: %w", c.base, errAnswer)
 	}
 	return nil

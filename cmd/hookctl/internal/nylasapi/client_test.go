@@ -3,6 +3,8 @@ package nylasapi_test
 import (
 	"context"
 	"errors"
+	"io"
+	"log"
 	"net/http"
 	"net/http/httptest"
 	"slices"
@@ -207,24 +209,108 @@ func TestListFollowsPages(t *testing.T) {
 	}
 }
 
+// answering is a client of a server that gives this one answer to everything.
+func answering(t *testing.T, status int, body string) *nylasapi.Client {
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.WriteHeader(status)
+		_, _ = w.Write([]byte(body))
+	}))
+	t.Cleanup(server.Close)
+	return client(t, server.URL, "key")
+}
+
 func TestAnswersThatAreNotNylas(t *testing.T) {
-	for body, status := range map[string]int{"<html>Sign in to the proxy</html>": 200, "<html>Bad gateway</html>": 502, "{": 200} {
+	for _, test := range []struct {
+		status int
+		body   string
+		says   string
+	}{
+		{200, "<html>Sign in to the proxy</html>", "does a proxy answer"},
+		{502, "<html>Bad gateway</html>", "a fault of its own"},
+		{200, "{", "does a proxy answer"},
+		{200, "{}", "does a proxy answer"}, // else "no webhooks", and "deleted"
+		{200, `{"status":"ok"}`, "does a proxy answer"},
+		{204, "", "does a proxy answer"},
+		{404, "404 page not found", "does not know the Nylas API"},
+		{403, "<html>Blocked</html>", "does not know the Nylas API"},
+		{401, "<html>Sign in</html>", "does not know the Nylas API"},
+	} {
+		c := answering(t, test.status, test.body)
+		_, listErr := c.List(t.Context())
+		_, findErr := c.Find(t.Context(), "id")
+		_, rotateErr := c.RotateSecret(t.Context(), "id")
+		_, updateErr := c.Update(t.Context(), "id", nylasapi.Settings{})
+		for call, err := range map[string]error{"list": listErr, "find": findErr, "rotate": rotateErr, "update": updateErr, "delete": c.Delete(t.Context(), "id")} {
+			if err == nil || !strings.Contains(err.Error(), test.says) || strings.Contains(err.Error(), "<html>") || nylasapi.NotFound(err) || strings.Contains(err.Error(), "webhook list") {
+				t.Errorf("%d %s, %s: %v", test.status, test.body, call, err)
+			}
+		}
+	}
+}
+
+// A 404 in Nylas's own form means the webhook, where the request names one.
+func TestNotFound(t *testing.T) {
+	c := answering(t, 404, `{"request_id":"1","error":{"type":"not_found_error","message":"Couldn't find that resource"}}`)
+	if _, err := c.Find(t.Context(), "id"); !nylasapi.NotFound(err) || !strings.Contains(err.Error(), "hookctl webhook list") {
+		t.Errorf("find: %v", err)
+	}
+	if _, err := c.List(t.Context()); err == nil || nylasapi.NotFound(err) || strings.Contains(err.Error(), "hookctl webhook list") {
+		t.Errorf("list: %v", err)
+	}
+}
+
+// By the time of its answer Nylas signs with the new secret.
+func TestRotatedSecretIsFoundWhereverItIs(t *testing.T) {
+	for _, test := range []struct {
+		status int
+		body   string
+	}{
+		{200, `{"request_id":"1","data":{"id":"id","webhook_secret":"41dD3-nXTUfebYuk81Gr"}}`},
+		{200, `{"request_id":"1","webhook_secret":"41dD3-nXTUfebYuk81Gr"}`},
+		{201, `{"request_id":"1","data":{"webhook_secret":"41dD3-nXTUfebYuk81Gr"}}`},
+	} {
+		got, err := answering(t, test.status, test.body).RotateSecret(t.Context(), "id")
+		if err != nil || got.Secret != "41dD3-nXTUfebYuk81Gr" {
+			t.Errorf("%d %s: %v", test.status, test.body, err)
+		}
+	}
+}
+
+// Go quotes what came instead of an answer; it may be the secret.
+func TestBrokenAnswersAreNotQuoted(t *testing.T) {
+	const secret = "41dD3-nXTUfebYuk81Gr"
+	for _, answer := range []string{`{"data":{"webhook_secret":"` + secret + `"}}` + "\r\n\r\n", "HTTP/1.1 200 OK\r\n" + secret + "\r\n\r\n", "HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n" + secret} {
 		server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
-			w.WriteHeader(status)
-			_, _ = w.Write([]byte(body))
+			conn, _, err := http.NewResponseController(w).Hijack()
+			if err != nil {
+				panic(err)
+			}
+			_, _ = conn.Write([]byte(answer))
+			_ = conn.Close()
 		}))
 		_, err := client(t, server.URL, "key").RotateSecret(t.Context(), "id")
-		if err == nil || strings.Contains(err.Error(), "<html>") {
-			t.Errorf("%d %s: %v", status, body, err)
-		}
 		server.Close()
+		if err == nil || strings.Contains(err.Error(), secret) {
+			t.Errorf("%q: %v", answer, err)
+		}
+	}
+}
+
+func TestUntrustedCertificate(t *testing.T) {
+	server := httptest.NewTLSServer(http.NotFoundHandler())
+	server.Config.ErrorLog = log.New(io.Discard, "", 0)
+	defer server.Close()
+	c := client(t, server.URL, "key")
+	c.Waiting = func(error, time.Duration) { t.Error("it is tried again, which does not help") }
+	if _, err := c.List(t.Context()); err == nil || !strings.Contains(err.Error(), server.URL+": the server's certificate is not trusted") {
+		t.Errorf("%v", err)
 	}
 }
 
 func TestNew(t *testing.T) {
 	for _, bad := range [][2]string{
 		{"api.us.nylas.com", "key"}, {"http://api.us.nylas.com", "key"}, {"", "key"}, {"://", "key"},
-		{nylasapi.Regions["us"], " "}, {nylasapi.Regions["us"], "a b"}, {nylasapi.Regions["us"], "a\nb"},
+		{nylasapi.Regions["us"] + "/v3", "key"}, {nylasapi.Regions["us"] + "/v3/", "key"}, {nylasapi.Regions["us"], " "}, {nylasapi.Regions["us"], "a b"}, {nylasapi.Regions["us"], "a\nb"},
 	} {
 		if _, err := nylasapi.New(bad[0], bad[1]); err == nil {
 			t.Errorf("New(%q, %q) takes it", bad[0], bad[1])

@@ -19,12 +19,18 @@ type Error struct {
 	Message   string        // error.message, shortened
 	RequestID string        // what Nylas's support asks for
 	Wait      time.Duration // Retry-After, 0 when there is none
+
+	one bool // the request was about one webhook
 }
 
-// NotFound: there is no such webhook. Nylas says so by 400 and type 70000.
+// NotFound: there is no such webhook. Nylas says so by 400 and type 70000. A 404 alone is
+// said by every server that does not know the path, and to a list it cannot mean a webhook.
 func (e *Error) NotFound() bool {
-	return e.Status == http.StatusNotFound || e.Type == "70000" || strings.Contains(e.Message, "not.found")
+	return e.Type == "70000" || strings.Contains(e.Message, "not.found") || e.Status == http.StatusNotFound && e.one && !e.Foreign()
 }
+
+// Foreign: the answer is not in Nylas's form, so something else may have given it.
+func (e *Error) Foreign() bool { return e.Type == "" && e.Message == "" }
 
 // Unverified: the webhook's URL did not pass the challenge.
 func (e *Error) Unverified() bool {
@@ -33,7 +39,7 @@ func (e *Error) Unverified() bool {
 
 // Unauthorized: the key is not one of this region. Some endpoints answer 400 for it.
 func (e *Error) Unauthorized() bool {
-	return e.Status == http.StatusUnauthorized || e.Type == "token.unauthorized_access"
+	return e.Status == http.StatusUnauthorized && !e.Foreign() || e.Type == "token.unauthorized_access"
 }
 
 func (e *Error) Error() string { return e.advice() + " " + e.Says() }
@@ -42,6 +48,8 @@ func (e *Error) advice() string {
 	switch {
 	case e.Unauthorized():
 		return fmt.Sprintf("%s does not accept this API key. Check NYLAS_API_KEY against the Nylas dashboard; a key works only in the region of its application (--nylas-region us or eu).", e.Base)
+	case e.Status < 500 && e.Status >= 400 && e.Status != http.StatusTooManyRequests && (e.Foreign() || e.Status == http.StatusNotFound && !e.NotFound()):
+		return fmt.Sprintf("What answers at %s does not know the Nylas API. Check the address (NYLAS_API_URI; Nylas's are %s and %s) and whether a proxy answers for it.", e.Base, Regions["us"], Regions["eu"])
 	case e.Status == http.StatusForbidden:
 		return "This API key may not do that. Use a key of the application that the webhook belongs to."
 	case e.Unverified():
@@ -63,7 +71,11 @@ func (e *Error) advice() string {
 
 // Says is the answer alone, without advice.
 func (e *Error) Says() string {
-	said := fmt.Sprintf("Nylas says: %d", e.Status)
+	who := "Nylas says"
+	if e.Foreign() {
+		who = "The answer was"
+	}
+	said := fmt.Sprintf("%s: %d", who, e.Status)
 	if e.Message != "" {
 		said += " " + e.Message
 	}
@@ -81,7 +93,7 @@ func (e *Error) Says() string {
 }
 
 // refusal reads an answer that is not 200.
-func (c *Client) refusal(resp *http.Response, text []byte) error {
+func (c *Client) refusal(r request, resp *http.Response, text []byte) error {
 	var body struct {
 		RequestID string `json:"request_id"`
 		Error     struct {
@@ -95,7 +107,7 @@ func (c *Client) refusal(resp *http.Response, text []byte) error {
 		body.RequestID = resp.Header.Get("x-request-id")
 	}
 	return &Error{
-		Base: c.base, Status: resp.StatusCode,
+		Base: c.base, Status: resp.StatusCode, one: strings.HasPrefix(r.path, byID("")),
 		Type: oneLine(body.Error.Type, 60), Message: oneLine(body.Error.Message, 300), RequestID: oneLine(body.RequestID, 80),
 		Wait: retryAfter(resp.Header.Get("Retry-After"), time.Now()),
 	}

@@ -40,6 +40,20 @@ type WithSecret struct {
 	Secret string `json:"webhook_secret"`
 }
 
+// secretAnswer takes the secret from data, where the SDKs have it, or from beside it: by
+// the time of the answer Nylas signs with it, so that one that is not found is lost.
+type secretAnswer struct {
+	Data   WithSecret `json:"data"`
+	Secret string     `json:"webhook_secret"`
+}
+
+func (a secretAnswer) webhook() WithSecret {
+	if a.Data.Secret == "" {
+		a.Data.Secret = a.Secret
+	}
+	return a.Data
+}
+
 // Settings are what a caller may set. Empty fields are not sent, and an update
 // leaves alone what is not sent.
 type Settings struct {
@@ -84,20 +98,21 @@ func (c *Client) Find(ctx context.Context, id string) (Webhook, error) {
 		Data Webhook `json:"data"`
 	}
 	err := c.do(ctx, request{method: http.MethodGet, path: byID(id), repeat: always}, &answer)
+	if err == nil && answer.Data.ID == "" {
+		err = errAnswer
+	}
 	return answer.Data, errorf("look up the webhook at Nylas", err)
 }
 
 // Create registers a webhook. Nylas sends the challenge to its URL before it answers.
 // No answer, and one of 500 and above, leave open whether the webhook exists.
 func (c *Client) Create(ctx context.Context, s Settings) (WithSecret, error) {
-	var answer struct {
-		Data WithSecret `json:"data"`
-	}
+	var answer secretAnswer
 	err := c.do(ctx, request{method: http.MethodPost, path: "/v3/webhooks", body: sent{Settings: s}, repeat: ifRefused}, &answer)
 	if err == nil && answer.Data.ID == "" {
 		err = errors.New("its answer names no webhook id")
 	}
-	return answer.Data, errorf("create the webhook at Nylas", err)
+	return answer.webhook(), errorf("create the webhook at Nylas", err)
 }
 
 // Update changes what s sets and turns compressed_delivery off.
@@ -106,6 +121,9 @@ func (c *Client) Update(ctx context.Context, id string, s Settings) (Webhook, er
 		Data Webhook `json:"data"`
 	}
 	err := c.do(ctx, request{method: http.MethodPut, path: byID(id), body: sent{Settings: s}, repeat: always}, &answer)
+	if err == nil && answer.Data.ID == "" {
+		err = errAnswer
+	}
 	return answer.Data, errorf("update the webhook at Nylas", err)
 }
 
@@ -119,14 +137,12 @@ func (c *Client) Delete(ctx context.Context, id string) error {
 // path is that of the OpenAPI description and of the Node SDK; the Python SDK has
 // PUT /v3/webhooks/{id}/rotate-secret.
 func (c *Client) RotateSecret(ctx context.Context, id string) (WithSecret, error) {
-	var answer struct {
-		Data WithSecret `json:"data"`
-	}
+	var answer secretAnswer
 	err := c.do(ctx, request{method: http.MethodPost, path: "/v3/webhooks/rotate-secret/" + url.PathEscape(id), body: struct{}{}, repeat: ifAnswered}, &answer)
-	if err == nil && answer.Data.Secret == "" {
+	if err == nil && answer.webhook().Secret == "" {
 		err = errors.New("its answer holds no webhook_secret")
 	}
-	return answer.Data, errorf("rotate the secret at Nylas", err)
+	return answer.webhook(), errorf("rotate the secret at Nylas", err)
 }
 
 func byID(id string) string { return "/v3/webhooks/" + url.PathEscape(id) }

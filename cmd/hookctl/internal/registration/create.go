@@ -8,6 +8,7 @@ import (
 
 	"github.com/onepagecrm/nylas-webhooks/cmd/hookctl/internal/nylasapi"
 	"github.com/onepagecrm/nylas-webhooks/cmd/hookctl/internal/secret"
+	"github.com/onepagecrm/nylas-webhooks/notification"
 )
 
 // Result is what [Stage.Create] did.
@@ -72,7 +73,7 @@ func (s Stage) Create(ctx context.Context, settings nylasapi.Settings) (Result, 
 // the clocks of Nylas and of AWS; where they differ by so little that it matters, the
 // worst is one rotation too many, or one that hookctl secret rotate makes.
 func older(stored secret.Stored, hook nylasapi.Webhook) bool {
-	if secret.Check(stored.Current.Value) != nil || hook.CreatedAt == 0 {
+	if notification.CheckSecret(stored.Current.Value) != nil || hook.CreatedAt == 0 {
 		return true
 	}
 	return stored.Current.Created.Before(time.Unix(hook.CreatedAt, 0))

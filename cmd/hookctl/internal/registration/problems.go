@@ -7,6 +7,7 @@ import (
 
 	"github.com/onepagecrm/nylas-webhooks/cmd/hookctl/internal/nylasapi"
 	"github.com/onepagecrm/nylas-webhooks/cmd/hookctl/internal/secret"
+	"github.com/onepagecrm/nylas-webhooks/notification"
 )
 
 // Problem is something about a webhook that is not as it should be.
@@ -16,8 +17,9 @@ type Problem struct {
 }
 
 // Problems returns what is wrong with the stage's webhook, the worst first. wanted are
-// the triggers that it should have; nil for any.
-func (s Stage) Problems(hook nylasapi.Webhook, stored secret.Stored, wanted []string) []Problem {
+// the triggers that it should have, nil for any; stored is the stage's secret, nil where
+// it could not be read.
+func (s Stage) Problems(hook nylasapi.Webhook, stored *secret.Stored, wanted []string) []Problem {
 	webhook := func(command string) string {
 		return fmt.Sprintf("hookctl webhook %s --stage %s --id %s", command, s.Name, hook.ID)
 	}
@@ -38,11 +40,12 @@ func (s Stage) Problems(hook nylasapi.Webhook, stored secret.Stored, wanted []st
 		add("hookctl doctor --stage "+s.Name, "its status is %q, which is not active", hook.Status)
 	}
 	switch {
+	case stored == nil:
 	case stored.Current.Value == "":
 		add("hookctl webhook create --stage "+s.Name, "no secret is stored for the stage: every delivery is answered 503")
-	case secret.Check(stored.Current.Value) != nil:
-		add("hookctl secret rotate --stage "+s.Name, "what is stored is no webhook secret: %v", secret.Check(stored.Current.Value))
-	case hook.CreatedAt != 0 && older(stored, hook):
+	case notification.CheckSecret(stored.Current.Value) != nil:
+		add("hookctl secret rotate --stage "+s.Name, "the stored value is %v", notification.CheckSecret(stored.Current.Value))
+	case hook.CreatedAt != 0 && older(*stored, hook):
 		add("hookctl secret rotate --stage "+s.Name, "the stored secret is older than the webhook, so it cannot be this webhook's")
 	}
 	if hook.CompressedDelivery {
@@ -57,7 +60,7 @@ func (s Stage) Problems(hook nylasapi.Webhook, stored secret.Stored, wanted []st
 			differ = append(differ, "it also has "+strings.Join(more, ", "))
 		}
 		if len(differ) > 0 {
-			add(webhook("update --triggers "+strings.Join(wanted, ",")), "its triggers are others: %s", strings.Join(differ, "; "))
+			add(webhook("update --triggers "+strings.Join(wanted, ",")), "its triggers differ: %s", strings.Join(differ, "; "))
 		}
 	}
 	return all

@@ -29,7 +29,7 @@ func (s Stage) Rotate(ctx context.Context, id string) (nylasapi.Webhook, error) 
 		return nylasapi.Webhook{}, err
 	}
 	if age := time.Since(stored.Current.Created); stored.Previous.Value != "" && age < lastRetry {
-		s.Tell(fmt.Sprintf("The secret was changed %s ago. What Nylas signed with the one before that and is still repeating will not verify any more.", age.Round(time.Second)))
+		s.Tell(fmt.Sprintf("The secret was changed %s ago. Notifications that Nylas signed with the secret before that one, and still repeats, will be refused.", age.Round(time.Second)))
 	}
 	return hook, s.rotate(ctx, hook.ID)
 }

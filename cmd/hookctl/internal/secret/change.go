@@ -6,9 +6,11 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
 
 	"github.com/onepagecrm/nylas-webhooks/lambda/contract"
+	"github.com/onepagecrm/nylas-webhooks/notification"
 )
 
 // Result is what a change did.
@@ -21,14 +23,18 @@ const (
 	Corrected Result = "corrected" // the value is current, the previous one is what it was before the mistake
 )
 
-// Put makes value the current version; what was current becomes the previous one.
+// Put makes value the current version; what was current becomes the previous one. What
+// cannot be Nylas's is refused ([notification.ErrNotASecret]), here and by the others.
 // Read first ([Store.Set] does): Secrets Manager makes a new version even of the same
 // value, and the previous secret is forgotten.
 func (s Store) Put(ctx context.Context, value string) error {
-	if err := Check(value); err != nil {
+	if err := notification.CheckSecret(value); err != nil {
 		return err
 	}
-	_, err := s.API.PutSecretValue(ctx, &secretsmanager.PutSecretValueInput{SecretId: &s.Name, SecretString: &value})
+	answer, err := s.API.PutSecretValue(ctx, &secretsmanager.PutSecretValueInput{SecretId: &s.Name, SecretString: &value})
+	if err == nil && aws.ToString(answer.VersionId) == "" {
+		err = errAnswer
+	}
 	if err != nil {
 		return fmt.Errorf("store the secret: %w", err)
 	}
@@ -37,7 +43,7 @@ func (s Store) Put(ctx context.Context, value string) error {
 
 // Set makes value the current version, unless it is.
 func (s Store) Set(ctx context.Context, value string) (Result, error) {
-	if err := Check(value); err != nil {
+	if err := notification.CheckSecret(value); err != nil {
 		return "", err
 	}
 	stored, err := s.Read(ctx)
@@ -62,7 +68,7 @@ func (s Store) Set(ctx context.Context, value string) (Result, error) {
 // https://docs.aws.amazon.com/secretsmanager/latest/apireference/API_UpdateSecretVersionStage.html:
 // whenever AWSCURRENT moves, AWSPREVIOUS moves to the version that it was taken from.
 func (s Store) Correct(ctx context.Context, value string) (Result, error) {
-	if err := Check(value); err != nil {
+	if err := notification.CheckSecret(value); err != nil {
 		return "", err
 	}
 	stored, err := s.Read(ctx)
@@ -136,9 +142,12 @@ func (s Store) CanPut(ctx context.Context, stored Stored) error {
 	if stored.Current.Value == "" {
 		return nil
 	}
-	_, err := s.API.PutSecretValue(ctx, &secretsmanager.PutSecretValueInput{
+	answer, err := s.API.PutSecretValue(ctx, &secretsmanager.PutSecretValueInput{
 		SecretId: &s.Name, SecretString: &stored.Current.raw, ClientRequestToken: &stored.Current.ID,
 	})
+	if err == nil && aws.ToString(answer.VersionId) == "" {
+		err = errAnswer
+	}
 	if err != nil {
 		return fmt.Errorf("check that the secret can be stored: %w", err)
 	}

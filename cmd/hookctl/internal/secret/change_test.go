@@ -39,20 +39,20 @@ func TestChanges(t *testing.T) {
 		want    []string
 		puts    int
 	}{
-		{"the first", nil, false, "A", secret.Saved, []string{"A"}, 1},
-		{"the first, where an empty one is stored", []string{""}, false, "A", secret.Saved, []string{"A", ""}, 1},
-		{"the next", []string{"A"}, false, "B", secret.Saved, []string{"B", "A"}, 1},
-		{"the same twice", []string{"A", "B"}, false, "B", secret.Unchanged, []string{"B", "A"}, 0},
-		{"the same, stored with a line feed", []string{"A", "B\n"}, false, "B", secret.Unchanged, []string{"B\n", "A"}, 0},
-		{"the previous one again", []string{"A", "B"}, false, "A", secret.Saved, []string{"A", "B"}, 1},
-		{"a typo corrected", []string{"A", "typo"}, true, "B", secret.Corrected, []string{"B", "A"}, 1},
-		{"a typo corrected, older versions about", []string{"0", "A", "typo"}, true, "B", secret.Corrected, []string{"B", "A"}, 1},
-		{"a typo in the first", []string{"typo"}, true, "A", secret.Corrected, []string{"A"}, 1},
-		{"a typo in the first, after an empty one", []string{"", "typo"}, true, "A", secret.Corrected, []string{"A"}, 1},
-		{"nothing new was needed at all", []string{"A", "typo"}, true, "A", secret.Corrected, []string{"A"}, 0},
-		{"nothing to correct", []string{"A", "B"}, true, "B", secret.Unchanged, []string{"B", "A"}, 0},
-		{"correct where nothing is stored", nil, true, "A", secret.Saved, []string{"A"}, 1},
-		{"the mock key was stored", []string{"A", notification.MockSecret}, true, "B", secret.Corrected, []string{"B", "A"}, 1},
+		{"the first", nil, false, "secret-A", secret.Saved, []string{"secret-A"}, 1},
+		{"the first, where an empty one is stored", []string{""}, false, "secret-A", secret.Saved, []string{"secret-A", ""}, 1},
+		{"the next", []string{"secret-A"}, false, "secret-B", secret.Saved, []string{"secret-B", "secret-A"}, 1},
+		{"the same twice", []string{"secret-A", "secret-B"}, false, "secret-B", secret.Unchanged, []string{"secret-B", "secret-A"}, 0},
+		{"the same, stored with a line feed", []string{"secret-A", "secret-B\n"}, false, "secret-B", secret.Unchanged, []string{"secret-B\n", "secret-A"}, 0},
+		{"the previous one again", []string{"secret-A", "secret-B"}, false, "secret-A", secret.Saved, []string{"secret-A", "secret-B"}, 1},
+		{"a typo corrected", []string{"secret-A", "secret-typo"}, true, "secret-B", secret.Corrected, []string{"secret-B", "secret-A"}, 1},
+		{"a typo corrected, older versions about", []string{"secret-0", "secret-A", "secret-typo"}, true, "secret-B", secret.Corrected, []string{"secret-B", "secret-A"}, 1},
+		{"a typo in the first", []string{"secret-typo"}, true, "secret-A", secret.Corrected, []string{"secret-A"}, 1},
+		{"a typo in the first, after an empty one", []string{"", "secret-typo"}, true, "secret-A", secret.Corrected, []string{"secret-A"}, 1},
+		{"nothing new was needed at all", []string{"secret-A", "secret-typo"}, true, "secret-A", secret.Corrected, []string{"secret-A"}, 0},
+		{"nothing to correct", []string{"secret-A", "secret-B"}, true, "secret-B", secret.Unchanged, []string{"secret-B", "secret-A"}, 0},
+		{"correct where nothing is stored", nil, true, "secret-A", secret.Saved, []string{"secret-A"}, 1},
+		{"the mock key was stored", []string{"secret-A", notification.MockSecret}, true, "secret-B", secret.Corrected, []string{"secret-B", "secret-A"}, 1},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			stage, store := start(t, test.stored...)
@@ -84,20 +84,20 @@ func TestCorrectInterrupted(t *testing.T) {
 		give string
 		want []string
 	}{
-		{"the same again", secret.Store.Correct, "B", []string{"B", "A"}},
-		{"set instead", secret.Store.Set, "B", []string{"B", "A"}},
-		{"another value", secret.Store.Correct, "C", []string{"C", "A"}},
-		{"the older one was right", secret.Store.Correct, "A", []string{"A"}},
+		{"the same again", secret.Store.Correct, "secret-B", []string{"secret-B", "secret-A"}},
+		{"set instead", secret.Store.Set, "secret-B", []string{"secret-B", "secret-A"}},
+		{"another value", secret.Store.Correct, "secret-C", []string{"secret-C", "secret-A"}},
+		{"the older one was right", secret.Store.Correct, "secret-A", []string{"secret-A"}},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			stage, store := start(t, "A", "typo")
+			stage, store := start(t, "secret-A", "secret-typo")
 			stage.Refuse["PutSecretValue"] = "InternalServiceError"
-			_, err := store.Correct(t.Context(), "B")
+			_, err := store.Correct(t.Context(), "secret-B")
 			if err == nil || !strings.Contains(err.Error(), "Run the same command again") {
 				t.Fatalf("error %v", err)
 			}
 			stored, err := store.Read(t.Context())
-			if err != nil || !stored.Interrupted() || stored.Current.Value != "A" {
+			if err != nil || !stored.Interrupted() || stored.Current.Value != "secret-A" {
 				t.Fatalf("in between: interrupted %t, %v; the older secret must be current", stored.Interrupted(), err)
 			}
 			delete(stage.Refuse, "PutSecretValue")
@@ -112,13 +112,13 @@ func TestCorrectInterrupted(t *testing.T) {
 }
 
 func TestCorrectFinishesAfterCtrlC(t *testing.T) {
-	stage, store := start(t, "A", "typo")
+	stage, store := start(t, "secret-A", "secret-typo")
 	ctx, cancel := context.WithCancel(t.Context())
 	store.API = cancelling{store.API, cancel}
-	if _, err := store.Correct(ctx, "B"); err != nil {
+	if _, err := store.Correct(ctx, "secret-B"); err != nil {
 		t.Errorf("error %v", err)
 	}
-	if got := stage.Secrets(); !slices.Equal(got, []string{"B", "A"}) {
+	if got := stage.Secrets(); !slices.Equal(got, []string{"secret-B", "secret-A"}) {
 		t.Errorf("stored %q", got)
 	}
 }
@@ -136,8 +136,8 @@ func (c cancelling) UpdateSecretVersionStage(ctx context.Context, in *secretsman
 }
 
 func TestRefusedValuesAreNotInErrors(t *testing.T) {
-	stage, store := start(t, "A")
-	for _, value := range []string{"", notification.MockSecret, "two words", "line\nfeed", "nul\x00"} {
+	stage, store := start(t, "secret-A")
+	for _, value := range []string{"", notification.MockSecret, "two words", "two-lines\nof-it", "control\x00character", `{"webhook_secret":"41dD3-nXTUfebYuk81Gr"}`, `"41dD3-nXTUfebYuk81Gr"`, "'41dD3-nXTUfebYuk81Gr'", "x", "41dD3-n"} {
 		for _, change := range []func(context.Context, string) (secret.Result, error){store.Set, store.Correct} {
 			_, err := change(t.Context(), value)
 			if err == nil || value != "" && strings.Contains(err.Error(), value) {
@@ -150,12 +150,37 @@ func TestRefusedValuesAreNotInErrors(t *testing.T) {
 	}
 }
 
+// emptyAnswers is a 200 of something that is not Secrets Manager.
+type emptyAnswers struct{ secret.API }
+
+func (emptyAnswers) GetSecretValue(context.Context, *secretsmanager.GetSecretValueInput, ...func(*secretsmanager.Options)) (*secretsmanager.GetSecretValueOutput, error) {
+	return &secretsmanager.GetSecretValueOutput{}, nil
+}
+
+func (emptyAnswers) PutSecretValue(context.Context, *secretsmanager.PutSecretValueInput, ...func(*secretsmanager.Options)) (*secretsmanager.PutSecretValueOutput, error) {
+	return &secretsmanager.PutSecretValueOutput{}, nil
+}
+
+// It is neither "no secret is stored" nor "stored".
+func TestAnswersThatAreNotSecretsManagers(t *testing.T) {
+	store := secret.Store{API: emptyAnswers{}, Name: "secret"}
+	if stored, err := store.Read(t.Context()); err == nil {
+		t.Errorf("read as %+v", stored)
+	}
+	if err := store.Put(t.Context(), "41dD3-nXTUfebYuk81Gr"); err == nil {
+		t.Error("put: no error")
+	}
+	if err := store.CanPut(t.Context(), secret.Stored{Current: secret.Version{ID: "1", Value: "v"}}); err == nil {
+		t.Error("can put: no error")
+	}
+}
+
 func TestRevokePrevious(t *testing.T) {
-	stage, store := start(t, "A", "B")
+	stage, store := start(t, "secret-A", "secret-B")
 	if id, err := store.RevokePrevious(t.Context()); err != nil || id != "version-1" {
 		t.Errorf("%q, %v", id, err)
 	}
-	if got := stage.Secrets(); !slices.Equal(got, []string{"B"}) {
+	if got := stage.Secrets(); !slices.Equal(got, []string{"secret-B"}) {
 		t.Errorf("stored %q", got)
 	}
 	if _, err := store.RevokePrevious(t.Context()); !errors.Is(err, secret.ErrNoPrevious) {
@@ -164,7 +189,7 @@ func TestRevokePrevious(t *testing.T) {
 }
 
 func TestCanPutWritesNothing(t *testing.T) {
-	stage, store := start(t, "A", "B\n") // with a blank at its end, as an editor leaves it
+	stage, store := start(t, "secret-A", "secret-B\n") // with a blank at its end, as an editor leaves it
 	stored, err := store.Read(t.Context())
 	if err != nil {
 		t.Fatal(err)
@@ -172,7 +197,7 @@ func TestCanPutWritesNothing(t *testing.T) {
 	if err := store.CanPut(t.Context(), stored); err != nil {
 		t.Error(err)
 	}
-	if got := stage.Secrets(); stage.Puts != 0 || !slices.Equal(got, []string{"B\n", "A"}) {
+	if got := stage.Secrets(); stage.Puts != 0 || !slices.Equal(got, []string{"secret-B\n", "secret-A"}) {
 		t.Errorf("%d written, stored %q", stage.Puts, got)
 	}
 	stage.Refuse["PutSecretValue"] = "AccessDeniedException"

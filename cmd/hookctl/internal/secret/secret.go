@@ -13,14 +13,12 @@ import (
 	"fmt"
 	"strings"
 	"time"
-	"unicode"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
 	"github.com/aws/aws-sdk-go-v2/service/secretsmanager/types"
 
 	"github.com/onepagecrm/nylas-webhooks/lambda/contract"
-	"github.com/onepagecrm/nylas-webhooks/notification"
 )
 
 // The labels of the two versions that count.
@@ -106,6 +104,9 @@ func (s Store) get(ctx context.Context, label string) (Version, error) {
 	if err != nil {
 		return Version{}, fmt.Errorf("read the stored secret (%s): %w", label, err)
 	}
+	if aws.ToString(answer.VersionId) == "" { // it would read as "no secret is stored"
+		return Version{}, fmt.Errorf("read the stored secret (%s): %w", label, errAnswer)
+	}
 	// The receiver trims, too: blanks and a line feed come from echo and editors.
 	raw := aws.ToString(answer.SecretString)
 	return Version{
@@ -114,18 +115,8 @@ func (s Store) get(ctx context.Context, label string) (Version, error) {
 	}, nil
 }
 
-// Check tells why value cannot be a webhook secret; the sentence does not hold it.
-func Check(value string) error {
-	switch {
-	case value == "":
-		return errors.New("the secret is empty")
-	case value == notification.MockSecret:
-		return errors.New("this is the public constant with which Nylas signs the events of its test button; anybody can sign with it. Store the webhook_secret that Nylas gave when the webhook was created")
-	case strings.ContainsFunc(value, func(r rune) bool { return unicode.IsSpace(r) || !unicode.IsPrint(r) }):
-		return errors.New("the secret has a blank or a character that cannot be seen in it, which no Nylas secret has; copy it again")
-	}
-	return nil
-}
+// errAnswer: a 200 that Secrets Manager did not give. Its answers name a version.
+var errAnswer = errors.New("the answer names no version, so it is not Secrets Manager's (is AWS_ENDPOINT_URL right, or a proxy between?)")
 
 // Random returns a new secret, for a stage that no real Nylas sends to.
 func Random() string { return rand.Text() }

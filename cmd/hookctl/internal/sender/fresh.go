@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"crypto/rand"
 	"encoding/json"
+	"errors"
 	"fmt"
 )
 
@@ -55,6 +56,9 @@ func Fresh(body []byte, grant string) ([]byte, string, error) {
 	}
 	fresh := bytes.Replace(body, old, []byte(`"`+id+`"`), 1)
 	if grant != "" {
+		if e.GrantID == "" {
+			return nil, "", errors.New("the notification has no grant id to replace")
+		}
 		fresh = bytes.ReplaceAll(fresh, []byte(`"`+e.GrantID+`"`), []byte(`"`+grant+`"`))
 	}
 	return fresh, id, nil

@@ -113,5 +113,5 @@ func reason(ctx, limited context.Context, err error) error {
 	if errors.Is(limited.Err(), context.DeadlineExceeded) {
 		return ErrTimeout
 	}
-	return fmt.Errorf("send to the webhook: %w", err)
+	return fmt.Errorf("send to the webhook: %w", err) // awserror.Text shows it without what came instead
 }

@@ -6,9 +6,11 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"strings"
 	"testing"
 	"time"
 
+	"github.com/onepagecrm/nylas-webhooks/internal/awserror"
 	"github.com/onepagecrm/nylas-webhooks/notification"
 )
 
@@ -51,6 +53,24 @@ func TestRedirectIsAnAnswer(t *testing.T) {
 	answer, err := New(server.URL, 1).Post(t.Context(), nil, "")
 	if err != nil || answer.Status != http.StatusFound {
 		t.Errorf("status %d, error %v; want 302", answer.Status, err)
+	}
+}
+
+// What comes instead of an answer may hold the notification, and Go quotes it.
+func TestBrokenAnswerIsNotQuoted(t *testing.T) {
+	const mail = "CANARY"
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		conn, _, err := http.NewResponseController(w).Hijack()
+		if err != nil {
+			panic(err)
+		}
+		_, _ = io.WriteString(conn, mail+"\r\n\r\n")
+		_ = conn.Close()
+	}))
+	defer server.Close()
+	_, err := New(server.URL, 1).Post(t.Context(), []byte(mail), "")
+	if err == nil || strings.Contains(awserror.Text(err), mail) || !strings.HasPrefix(awserror.Text(err), "send to the webhook: ") {
+		t.Errorf("%v", err)
 	}
 }
 

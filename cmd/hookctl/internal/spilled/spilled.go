@@ -23,6 +23,7 @@ import (
 	"golang.org/x/sync/errgroup"
 	"golang.org/x/time/rate"
 
+	"github.com/onepagecrm/nylas-webhooks/internal/awserror"
 	"github.com/onepagecrm/nylas-webhooks/internal/sqsanswer"
 	"github.com/onepagecrm/nylas-webhooks/lambda/contract"
 	"github.com/onepagecrm/nylas-webhooks/notification"
@@ -84,8 +85,9 @@ func (s Store) List(ctx context.Context, visit func(Object) bool) error {
 		}
 		for _, o := range page.Contents {
 			key := aws.ToString(o.Key)
-			name := strings.TrimSuffix(key[strings.LastIndex(key, "/")+1:], ".json.gz")
-			if !visit(Object{Key: key, RequestID: name, SpilledAt: aws.ToTime(o.LastModified).UTC(), Bytes: aws.ToInt64(o.Size)}) {
+			// The request's id, and behind a dot a part of the signature.
+			id, _, _ := strings.Cut(key[strings.LastIndex(key, "/")+1:], ".")
+			if !visit(Object{Key: key, RequestID: id, SpilledAt: aws.ToTime(o.LastModified).UTC(), Bytes: aws.ToInt64(o.Size)}) {
 				return nil
 			}
 		}
@@ -135,7 +137,7 @@ func (s Store) Replay(ctx context.Context, limit, perSecond int, told func(Resul
 			case refused:
 				r.Refused++
 				if r.Why == "" {
-					r.Why = err.Error()
+					r.Why = awserror.Text(err)
 				}
 				err = nil // of this one only
 			}
@@ -175,7 +177,7 @@ func (s Store) replay(ctx context.Context, key string) (outcome, error) {
 	if err != nil {
 		return refused, fmt.Errorf("%s: %w", key, err)
 	}
-	err = sqsanswer.Kept(s.Queues.SendMessage(ctx, message(s.QueueURL, wire)))
+	err = s.send(ctx, wire)
 	if errors.Is(err, sqsanswer.ErrRefused) {
 		return refused, fmt.Errorf("%s: %w", key, err) // of the others that says nothing
 	}
@@ -189,6 +191,23 @@ func (s Store) replay(ctx context.Context, key string) (outcome, error) {
 		return duplicated, fmt.Errorf("delete %s, which the queue has now (the next replay sends it again): %w", key, err)
 	}
 	return replayed, nil
+}
+
+// send puts a message onto the queue. What SQS refuses as it is, or would refuse for its
+// size, goes compressed, as the receiver sends it.
+func (s Store) send(ctx context.Context, wire notification.Wire) error {
+	err := sqsanswer.ErrRefused
+	if wire.Fits() {
+		err = sqsanswer.Kept(s.Queues.SendMessage(ctx, message(s.QueueURL, wire)))
+	}
+	if !errors.Is(err, sqsanswer.ErrRefused) {
+		return err
+	}
+	compressed, compressErr := wire.Compress()
+	if compressErr != nil {
+		return fmt.Errorf("%w (%w)", err, compressErr)
+	}
+	return sqsanswer.Kept(s.Queues.SendMessage(ctx, message(s.QueueURL, compressed)))
 }
 
 func (s Store) get(ctx context.Context, key string) ([]byte, error) {

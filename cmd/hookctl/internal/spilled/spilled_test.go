@@ -33,6 +33,7 @@ type fake struct {
 	noAnswer  bool   // a 200 of somebody else, in SQS's place
 	noList    bool   // the same in S3's
 	refuse    string // the body that is refused
+	refuseAll bool   // every encoded body is refused, too
 	deleteErr error
 	noticeErr string
 	getErr    error
@@ -85,7 +86,7 @@ func (f *fake) SendMessage(_ context.Context, in *sqs.SendMessageInput, _ ...fun
 	if f.sendErr != nil {
 		return nil, f.sendErr
 	}
-	if f.refuse == *in.MessageBody {
+	if f.refuse == *in.MessageBody || f.refuseAll && in.MessageAttributes["content_encoding"].StringValue != nil {
 		return nil, &smithy.GenericAPIError{Code: "InvalidAttributeValue"}
 	}
 	if f.noAnswer {
@@ -145,6 +146,42 @@ func spill(t *testing.T, n int) (*fake, Store) {
 		f.objects[fmt.Sprintf("spill/2026/11/24/20/%04d.json.gz", i)] = object
 	}
 	return f, Store{Objects: f, Queues: f, Bucket: "b", QueueURL: "q", NoticesURL: "n"}
+}
+
+// A message that SQS refuses as it is goes compressed: one with odd characters when SQS
+// says so, one of quotes, which an older receiver spilled, before it is sent.
+func TestRefusedMessageGoesCompressed(t *testing.T) {
+	for name, body := range map[string]string{"refused": "{}", "too long as JSON": strings.Repeat(`"`, 900_000)} {
+		f, s := spill(t, 0)
+		f.refuse = body
+		w := notification.Wire{Body: body, GroupID: "g", Attributes: map[string]notification.Attribute{"contract_version": {DataType: "String", Value: "1"}}}
+		object, err := w.Spill()
+		if err != nil {
+			t.Fatal(err)
+		}
+		f.objects["spill/2026/11/24/20/id.0123456789abcdef.json.gz"] = object
+		r, err := s.Replay(t.Context(), 0, 0, ignore)
+		if err != nil || r.Replayed != 1 || len(f.sent) != 1 || len(f.objects) != 0 {
+			t.Fatalf("%s: %+v, %v, %d sent", name, r, err, len(f.sent))
+		}
+		n, err := notification.Decode(f.sent[0], map[string]string{"contract_version": "1", "content_encoding": "gzip+base64"})
+		if err != nil || string(n.Body) != body {
+			t.Errorf("%s: sent other bytes than were spilled: %v", name, err)
+		}
+	}
+}
+
+func TestListNamesTheRequest(t *testing.T) {
+	f, s := spill(t, 0)
+	f.objects["spill/2026/11/24/20/Fp8nV_GX-gIAMFTFg.0123456789abcdef.json.gz"] = nil
+	f.objects["spill/2026/11/24/21/Fp8nV_GX-gIAMFTFh.json.gz"] = nil // as an older receiver named it
+	var ids []string
+	if err := s.List(t.Context(), func(o Object) bool { ids = append(ids, o.RequestID); return true }); err != nil {
+		t.Fatal(err)
+	}
+	if want := []string{"Fp8nV_GX-gIAMFTFg", "Fp8nV_GX-gIAMFTFh"}; !slices.Equal(ids, want) {
+		t.Errorf("ids %q, want %q", ids, want)
+	}
 }
 
 func ignore(Result) {}
@@ -232,7 +269,7 @@ func TestInterruptedAndStartedAgain(t *testing.T) {
 // One that the queue refuses stays, and the others go.
 func TestOneIsRefused(t *testing.T) {
 	f, s := spill(t, 200)
-	f.refuse = "7"
+	f.refuse, f.refuseAll = "7", true
 	r, err := s.Replay(t.Context(), 0, 0, ignore)
 	if err != nil || r.Replayed != 199 || r.Refused != 1 || !strings.Contains(r.Why, "0007.json.gz") || len(f.objects) != 1 {
 		t.Errorf("%+v, %v, %d objects left", r, err, len(f.objects))

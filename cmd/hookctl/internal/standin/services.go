@@ -7,9 +7,13 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+	"path"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/onepagecrm/nylas-webhooks/notification"
 )
 
 func readAll(r *http.Request) ([]byte, error) { return io.ReadAll(r.Body) }
@@ -52,10 +56,77 @@ func queryError(w http.ResponseWriter, code, message string) {
 	_, _ = fmt.Fprintf(w, `<ErrorResponse><Error><Type>Sender</Type><Code>%s</Code><Message>%s</Message></Error></ErrorResponse>`, code, message)
 }
 
-func (s *Stage) receiveMessage() any {
+// object answers S3's GetObject.
+func (s *Stage) object(w http.ResponseWriter, r *http.Request) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	text, ok := s.Objects[r.PathValue("key")]
+	switch code := s.Refuse["GetObject"]; {
+	case code != "":
+		w.WriteHeader(http.StatusForbidden)
+		_, _ = fmt.Fprintf(w, `<Error><Code>%s</Code><Message>refused by the test</Message></Error>`, code)
+	case !ok:
+		w.WriteHeader(http.StatusNotFound)
+		_, _ = fmt.Fprint(w, `<Error><Code>NoSuchKey</Code><Message>The specified key does not exist.</Message></Error>`)
+	default:
+		_, _ = fmt.Fprint(w, text)
+	}
+}
+
+type sqsRequest struct {
+	QueueURL string `json:"QueueUrl"`
+	Entries  []struct {
+		ID            string `json:"Id"`
+		ReceiptHandle string
+		MessageBody   string
+	}
+}
+
+func (s *Stage) sqs(action string, body []byte) any {
+	var in sqsRequest
+	if err := json.Unmarshal(body, &in); err != nil {
+		panic(err)
+	}
+	q := s.queues[path.Base(in.QueueURL)]
+	switch action {
+	case "GetQueueAttributes":
+		held := 0
+		for _, m := range *q {
+			if m.handle != "" {
+				held++
+			}
+		}
+		return map[string]any{"Attributes": map[string]string{
+			"QueueArn": "arn:aws:sqs:us-east-1:000000000000:" + path.Base(in.QueueURL), "MessageRetentionPeriod": "1209600",
+			"ApproximateNumberOfMessages": strconv.Itoa(len(*q) - held), "ApproximateNumberOfMessagesNotVisible": strconv.Itoa(held),
+		}}
+	case "SendMessageBatch":
+		return s.eachEntry(in, func(i int) bool {
+			s.handles++
+			*s.queues["queue"] = append(*s.queues["queue"], message{id: "message-" + strconv.Itoa(s.handles), wire: notification.Wire{Body: in.Entries[i].MessageBody}})
+			return true
+		})
+	case "DeleteMessageBatch":
+		return s.eachHandle(in, func(i int) {
+			*q = append((*q)[:i:i], (*q)[i+1:]...)
+			s.Deleted++
+		})
+	case "ChangeMessageVisibilityBatch":
+		return s.eachHandle(in, func(i int) {
+			(*q)[i].handle = ""
+			s.GivenBack++
+		})
+	case "PurgeQueue":
+		*q = nil
+		return map[string]any{}
+	}
+	return map[string]any{"Messages": s.receive(q)}
+}
+
+func (s *Stage) receive(q *[]message) []any {
 	var messages []any
-	for i := range s.queue {
-		m := &s.queue[i]
+	for i := range *q {
+		m := &(*q)[i]
 		if m.handle != "" || len(messages) == 10 {
 			continue
 		}
@@ -66,51 +137,31 @@ func (s *Stage) receiveMessage() any {
 			attributes[name] = map[string]string{"DataType": a.DataType, "StringValue": a.Value}
 		}
 		messages = append(messages, map[string]any{
-			"MessageId": m.handle, "ReceiptHandle": m.handle, "Body": m.wire.Body,
+			"MessageId": m.id, "ReceiptHandle": m.handle, "Body": m.wire.Body,
 			"MD5OfBody": md5hex(m.wire.Body), "MessageAttributes": attributes,
+			"Attributes": map[string]string{"SentTimestamp": strconv.FormatInt(time.Now().Add(-time.Hour).UnixMilli(), 10), "ApproximateReceiveCount": "6", "MessageGroupId": m.wire.GroupID},
 		})
 	}
-	return map[string]any{"Messages": messages}
+	return messages
 }
 
-type batch struct {
-	Entries []struct {
-		ID            string `json:"Id"`
-		ReceiptHandle string
-	}
-}
-
-func (s *Stage) deleteBatch(body []byte) any {
-	return s.eachHandle(body, func(i int) {
-		s.queue = append(s.queue[:i:i], s.queue[i+1:]...)
-		s.Deleted++
-	})
-}
-
-func (s *Stage) visibilityBatch(body []byte) any {
-	return s.eachHandle(body, func(i int) {
-		s.queue[i].handle = ""
-		s.GivenBack++
-	})
-}
-
-func (s *Stage) eachHandle(body []byte, do func(index int)) any {
-	var b batch
-	if err := json.Unmarshal(body, &b); err != nil {
-		panic(err)
-	}
-	var good, bad []any
-	for _, entry := range b.Entries {
-		found := false
-		for i := range s.queue {
-			if s.queue[i].handle == entry.ReceiptHandle {
-				do(i)
-				found = true
-				break
-			}
+func (s *Stage) eachHandle(in sqsRequest, do func(index int)) any {
+	return s.eachEntry(in, func(i int) bool {
+		q := s.queues[path.Base(in.QueueURL)]
+		at := slices.IndexFunc(*q, func(m message) bool { return m.handle == in.Entries[i].ReceiptHandle })
+		if at >= 0 {
+			do(at)
 		}
-		if found {
-			good = append(good, map[string]string{"Id": entry.ID})
+		return at >= 0
+	})
+}
+
+// eachEntry answers a batch; do tells whether an entry is good.
+func (s *Stage) eachEntry(in sqsRequest, do func(i int) bool) any {
+	var good, bad []any
+	for i, entry := range in.Entries {
+		if do(i) {
+			good = append(good, map[string]string{"Id": entry.ID, "MessageId": "sent", "MD5OfMessageBody": md5hex(entry.MessageBody)})
 		} else {
 			bad = append(bad, map[string]any{"Id": entry.ID, "Code": "ReceiptHandleIsInvalid", "Message": "no such handle", "SenderFault": true})
 		}

@@ -13,6 +13,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/http/httptest"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -33,10 +34,12 @@ type Stage struct {
 	Stacks map[string]map[string]string
 
 	mu       sync.Mutex
-	versions []version // of the secret, oldest first
-	queue    []message
+	versions []version             // of the secret, oldest first
+	queues   map[string]*[]message // by the last part of the URL: queue, dead
 	posts    [][]byte
 	handles  int
+	// Objects are those of the bucket, by key.
+	Objects map[string]string
 	// OtherSecrets are the values of secrets beside the stage's, by name.
 	OtherSecrets map[string]string
 	// Puts counts the versions of the stage's secret that requests made.
@@ -52,14 +55,18 @@ type version struct {
 }
 
 type message struct {
+	id     string
 	wire   notification.Wire
 	handle string // "" while visible
 }
 
+// elsewhere is the handle of a message that somebody else has received.
+const elsewhere = "somebody else's"
+
 // New starts a stand-in for stage local, points the AWS settings of this test's
 // environment at it, and ends it with the test.
 func New(t *testing.T) *Stage {
-	s := &Stage{Refuse: map[string]string{}}
+	s := &Stage{Refuse: map[string]string{}, Objects: map[string]string{}, queues: map[string]*[]message{"queue": {}, "dead": {}}}
 	mux := http.NewServeMux()
 	mux.HandleFunc("/nylas", func(w http.ResponseWriter, r *http.Request) {
 		if s.Webhook != nil {
@@ -69,6 +76,7 @@ func New(t *testing.T) *Stage {
 		s.Receive(w, r)
 	})
 	mux.HandleFunc("POST /{$}", s.aws)
+	mux.HandleFunc("GET /bucket/{key...}", s.object)
 	s.Server = httptest.NewServer(mux)
 	t.Cleanup(s.Server.Close)
 	s.Stacks = map[string]map[string]string{"NylasWebhooks-local": {
@@ -104,7 +112,7 @@ func (s *Stage) Receive(w http.ResponseWriter, r *http.Request) {
 	s.mu.Unlock()
 	signature, err := notification.ParseSignature(r.Header.Get(notification.SignatureHeader))
 	switch {
-	case err != nil, signature.Verify(body, notification.MockSecret) == nil:
+	case err != nil, notification.IsTestEvent(body, signature):
 		w.WriteHeader(http.StatusUnauthorized)
 	case signature.Verify(body, s.Secrets()...) != nil:
 		w.WriteHeader(http.StatusServiceUnavailable)
@@ -137,9 +145,25 @@ func (s *Stage) Enqueue(body []byte, signature notification.Signature, requestID
 	if err != nil {
 		panic(err)
 	}
+	s.add("queue", wire)
+}
+
+func (s *Stage) add(queue string, wire notification.Wire) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.queue = append(s.queue, message{wire: wire})
+	s.handles++
+	q := s.queues[queue]
+	*q = append(*q, message{id: "message-" + strconv.Itoa(s.handles), wire: wire})
+}
+
+// Bury puts a message on the dead-letter queue.
+func (s *Stage) Bury(wire notification.Wire) { s.add("dead", wire) }
+
+// Hold lets somebody else receive the first dead letter, and never give it back.
+func (s *Stage) Hold() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	(*s.queues["dead"])[0].handle = elsewhere
 }
 
 // Posts returns the bodies of all POSTs to the webhook.
@@ -153,7 +177,14 @@ func (s *Stage) Posts() [][]byte {
 func (s *Stage) Queued() int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return len(s.queue)
+	return len(*s.queues["queue"])
+}
+
+// Buried is how many dead letters there are, hidden ones included.
+func (s *Stage) Buried() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return len(*s.queues["dead"])
 }
 
 func (s *Stage) aws(w http.ResponseWriter, r *http.Request) {
@@ -175,12 +206,11 @@ func (s *Stage) aws(w http.ResponseWriter, r *http.Request) {
 	defer s.mu.Unlock()
 	var answer any
 	switch action {
-	case "ReceiveMessage":
-		answer = s.receiveMessage()
-	case "DeleteMessageBatch":
-		answer = s.deleteBatch(body)
-	case "ChangeMessageVisibilityBatch":
-		answer = s.visibilityBatch(body)
+	case "ReceiveMessage", "DeleteMessageBatch", "ChangeMessageVisibilityBatch", "GetQueueAttributes", "SendMessageBatch", "PurgeQueue":
+		answer = s.sqs(action, body)
+	case "ListMessageMoveTasks": // as the local engine
+		refuse(w, "InvalidAction", action)
+		return
 	default:
 		s.secretsManager(w, action, body)
 		return

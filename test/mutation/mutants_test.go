@@ -1,0 +1,92 @@
+package main
+
+import (
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+)
+
+const sample = `package sample
+
+import "errors"
+
+const limit = 10
+
+var ready = true
+
+func Do(n int) error {
+	if n > limit && !ready {
+		return errors.New("too many")
+	}
+	n += 0
+	print(n)
+	for range n {
+		break
+	}
+	x := n
+	_ = x
+	return nil
+}
+`
+
+func TestMutants(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "sample.go")
+	if err := os.WriteFile(path, []byte(sample), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	found, err := mutants(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var ids []string
+	for _, m := range found {
+		ids = append(ids, m.id)
+		if string(m.source) == sample {
+			t.Errorf("%s changes nothing", m.id)
+		}
+	}
+	want := []string{
+		"limit: 10 -> 20",
+		"ready: true -> false",
+		"Do: n > limit && !ready -> n > limit || !ready",
+		"Do: n > limit -> n >= limit",
+		"Do: n > limit -> n <= limit",
+		"Do: !ready -> ready",
+		`Do: return errors.New("too many") -> return nil`,
+		"Do: n += 0 -> (nothing)",
+		"Do: 0 -> 1",
+		"Do: print(n) -> (nothing)",
+		"Do: break -> (nothing)",
+		"Do: _ = x -> (nothing)",
+	}
+	slices.Sort(ids)
+	slices.Sort(want)
+	if !slices.Equal(ids, want) {
+		t.Errorf("mutants:\n%s\nwant:\n%s", strings.Join(ids, "\n"), strings.Join(want, "\n"))
+	}
+}
+
+func TestAccepted(t *testing.T) {
+	dir := t.TempDir()
+	write := func(text string) *goPackage {
+		if err := os.WriteFile(filepath.Join(dir, "x_test.go"), []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		return &goPackage{Dir: dir, TestGoFiles: []string{"x_test.go"}}
+	}
+	accepted, err := write("package x\n\n// equivalent mutant: Do: 0 -> 1\n// equivalent mutant: Do: 1 -> 2\n// Nobody reads them.\n").accepted()
+	if err != nil || !accepted["Do: 0 -> 1"] || !accepted["Do: 1 -> 2"] || len(accepted) != 2 {
+		t.Errorf("accepted = %v, %v", accepted, err)
+	}
+	for _, text := range []string{
+		"package x\n\n// equivalent mutant: Do: 0 -> 1\n",
+		"package x\n\n// equivalent mutant: Do: 0 -> 1\n\n// Nobody reads it.\n",
+		"package x\n\n// equivalent mutant: a -> b\n// equivalent mutant: c -> d\nfunc f() {}\n",
+	} {
+		if _, err := write(text).accepted(); err == nil {
+			t.Errorf("no reason, and accepted:\n%s", text)
+		}
+	}
+}

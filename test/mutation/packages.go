@@ -1,0 +1,226 @@
+package main
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+)
+
+// goPackage is what `go list -json` says of a package, as far as it is used here.
+type goPackage struct {
+	ImportPath, Dir           string
+	GoFiles                   []string
+	TestGoFiles, XTestGoFiles []string
+	Deps, TestImports         []string
+	XTestImports              []string
+
+	dependents []string // of the listed packages, those that use this one
+}
+
+// list returns the packages that the patterns name and that have tests.
+func list(ctx context.Context, patterns []string) ([]*goPackage, error) {
+	if len(patterns) == 0 {
+		return nil, errors.New("name packages, as in: go run ./test/mutation ./notification/...")
+	}
+	out, err := exec.CommandContext(ctx, "go", append([]string{"list", "-json"}, patterns...)...).Output()
+	if err != nil {
+		return nil, fmt.Errorf("go list: %w", withOutput(err))
+	}
+	var all []*goPackage
+	decoder := json.NewDecoder(bytes.NewReader(out))
+	for {
+		p := &goPackage{}
+		if err := decoder.Decode(p); errors.Is(err, io.EOF) {
+			break
+		} else if err != nil {
+			return nil, fmt.Errorf("go list: %w", err)
+		}
+		all = append(all, p)
+	}
+	for _, p := range all {
+		for _, user := range all {
+			if user != p && user.hasTests() && slices.Contains(slices.Concat(user.Deps, user.TestImports, user.XTestImports), p.ImportPath) {
+				p.dependents = append(p.dependents, user.ImportPath)
+			}
+		}
+	}
+	return slices.DeleteFunc(all, func(p *goPackage) bool { return !p.hasTests() && len(p.dependents) == 0 }), nil
+}
+
+func withOutput(err error) error {
+	if exit := (*exec.ExitError)(nil); errors.As(err, &exit) {
+		return fmt.Errorf("%w: %s", err, bytes.TrimSpace(exit.Stderr))
+	}
+	return err
+}
+
+func (p *goPackage) hasTests() bool { return len(p.TestGoFiles)+len(p.XTestGoFiles) > 0 }
+
+func (p *goPackage) name() string { return relative(p.Dir) }
+
+func relative(path string) string {
+	if here, err := os.Getwd(); err == nil {
+		if short, err := filepath.Rel(here, path); err == nil {
+			return short
+		}
+	}
+	return path
+}
+
+type result struct {
+	score
+	survivors []mutant
+	stale     []string // accepted, and not or no longer there
+}
+
+// try runs the tests against every mutant of the package.
+func (p *goPackage) try(ctx context.Context, scratch, only string) (result, error) {
+	var all []mutant
+	for _, name := range p.GoFiles {
+		found, err := mutants(filepath.Join(p.Dir, name))
+		if err != nil {
+			return result{}, err
+		}
+		all = append(all, found...)
+	}
+	all = slices.DeleteFunc(all, func(m mutant) bool { return !strings.Contains(m.id, only) })
+	accepted, err := p.accepted()
+	if err != nil {
+		return result{}, err
+	}
+	took, err := p.baseline(ctx)
+	if err != nil {
+		return result{}, err
+	}
+	var mu sync.Mutex
+	var r result
+	var failures error
+	each(all, func(m mutant) {
+		if ctx.Err() != nil {
+			return
+		}
+		verdict, err := p.judge(ctx, scratch, m, took)
+		mu.Lock()
+		defer mu.Unlock()
+		switch {
+		case err != nil:
+			failures = errors.Join(failures, err)
+		case verdict == broken:
+			r.broken++
+		case verdict == killed:
+			r.killed++
+		case accepted[m.id]:
+			r.equivalent++
+			delete(accepted, m.id)
+		default:
+			r.survived++
+			r.survivors = append(r.survivors, m)
+		}
+	})
+	for id := range accepted {
+		r.stale = append(r.stale, fmt.Sprintf("%s: a test file calls this mutant equivalent, and it is killed or not there: %s", p.name(), id))
+	}
+	slices.Sort(r.stale)
+	slices.SortFunc(r.survivors, func(a, b mutant) int {
+		return strings.Compare(fmt.Sprintf("%s:%6d", a.file, a.line), fmt.Sprintf("%s:%6d", b.file, b.line))
+	})
+	return r, errors.Join(failures, ctx.Err())
+}
+
+// acceptance begins a comment that calls a mutant equivalent. The line after it, or
+// after several of them, is the reason.
+const acceptance = "// equivalent mutant: "
+
+// accepted returns the ids of the mutants that the package's test files call
+// equivalent.
+func (p *goPackage) accepted() (map[string]bool, error) {
+	accepted := map[string]bool{}
+	for _, name := range slices.Concat(p.TestGoFiles, p.XTestGoFiles) {
+		source, err := os.ReadFile(filepath.Join(p.Dir, name))
+		if err != nil {
+			return nil, err
+		}
+		unexplained := "" // the last id, until its reason comes
+		lines := bufio.NewScanner(bytes.NewReader(source))
+		for lines.Scan() {
+			line := strings.TrimSpace(lines.Text())
+			if id, ok := strings.CutPrefix(line, acceptance); ok {
+				accepted[id], unexplained = true, id
+				continue
+			}
+			if unexplained != "" && !strings.HasPrefix(line, "// ") {
+				break
+			}
+			unexplained = ""
+		}
+		if unexplained != "" {
+			return nil, fmt.Errorf("%s: %s: the reason is missing; write it on the next line", name, unexplained)
+		}
+		if err := lines.Err(); err != nil {
+			return nil, err
+		}
+	}
+	return accepted, nil
+}
+
+// baseline runs the tests as they are, and returns how long they took.
+func (p *goPackage) baseline(ctx context.Context) (time.Duration, error) {
+	start := time.Now()
+	out, err := exec.CommandContext(ctx, "go", append([]string{"test", "-count=1"}, p.suites()...)...).CombinedOutput()
+	if err != nil {
+		return 0, fmt.Errorf("the tests of %s fail as they are: %w\n%s", p.name(), err, out)
+	}
+	return time.Since(start), nil
+}
+
+// suites are the packages whose tests may kill a mutant, the package's own first.
+func (p *goPackage) suites() []string {
+	if !p.hasTests() {
+		return p.dependents
+	}
+	return append([]string{p.ImportPath}, p.dependents...)
+}
+
+type verdict int
+
+const (
+	survived verdict = iota
+	killed
+	broken // does not compile
+)
+
+func (p *goPackage) judge(ctx context.Context, scratch string, m mutant, took time.Duration) (verdict, error) {
+	dir, err := os.MkdirTemp(scratch, "")
+	if err != nil {
+		return broken, err
+	}
+	defer os.RemoveAll(dir) //nolint:errcheck // removed with scratch at the latest
+	file, overlay := filepath.Join(dir, "mutant.go"), filepath.Join(dir, "overlay.json")
+	replace, err := json.Marshal(map[string]any{"Replace": map[string]string{m.file: file}})
+	if err = errors.Join(err, os.WriteFile(file, m.source, 0o600), os.WriteFile(overlay, replace, 0o600)); err != nil {
+		return broken, err
+	}
+	for _, suite := range p.suites() {
+		// A mutant that never ends is killed by the time limit.
+		out, err := exec.CommandContext(ctx, "go", "test", "-overlay", overlay, "-count=1", "-failfast", "-vet=off",
+			"-timeout", (10*time.Second + 5*took).String(), suite).CombinedOutput()
+		switch {
+		case bytes.Contains(out, []byte("[build failed]")) || bytes.Contains(out, []byte("[setup failed]")):
+			return broken, nil
+		case err != nil:
+			return killed, nil
+		}
+	}
+	return survived, nil
+}

@@ -27,33 +27,33 @@ type tries struct {
 }
 
 type try struct {
-	began time.Time
-	party string
-	ok    bool
+	began  time.Time
+	domain string
+	ok     bool
 }
 
-func (t *tries) add(began time.Time, party string, ok bool) {
-	t.ring[t.next%len(t.ring)] = try{began, party, ok}
+func (t *tries) add(began time.Time, domain string, ok bool) {
+	t.ring[t.next%len(t.ring)] = try{began, domain, ok}
 	t.next++
 }
 
 // between counts the attempts that began after the one time and not after the other:
-// all, and those of one party.
-func (t *tries) between(after, until time.Time, party string) (all, mine sample) {
+// all, and those of one domain.
+func (t *tries) between(after, until time.Time, domain string) (all, mine sample) {
 	for i := t.next - 1; i >= 0 && i > t.next-1-len(t.ring); i-- {
 		// They are in the order of their ends: a longer one before may have begun later.
 		one := t.ring[i%len(t.ring)]
 		if !one.began.After(after) || one.began.After(until) {
 			continue
 		}
-		if one.party != partyS3 {
+		if one.domain != domainS3 {
 			all.add(one.ok)
 		}
-		if one.party == party {
+		if one.domain == domain {
 			mine.add(one.ok)
 		}
 	}
-	if party == partyS3 {
+	if domain == domainS3 {
 		all = mine
 	}
 	return all, mine
@@ -77,16 +77,16 @@ func (s sample) rate() float64 { return float64(s.failed+1) / float64(s.ok+s.fai
 // messages failed since the last success. Since says which of the two it was.
 func (t *tries) around(f failing, failed int) (all, mine sample, since bool) {
 	now := time.Now()
-	all, mine = t.between(f.at, now, f.party)
+	all, mine = t.between(f.at, now, f.domain)
 	if since = all.ok+all.failed > 0; !since && failed < 2 {
-		all, mine = t.between(f.began.Add(-now.Sub(f.at)), f.began, f.party)
+		all, mine = t.between(f.began.Add(-now.Sub(f.at)), f.began, f.domain)
 	}
 	return all, mine, since
 }
 
 // silence is what a failure says where nobody else comes: nothing, unless others have
 // outrun the message before. Then a little, or it would be tried for hours; more where
-// twenty of its own party did. Streak is how many of its party failed since the last
+// twenty of its own domain did. Streak is how many of its domain failed since the last
 // success.
 func (m *message) silence(streak int) float64 {
 	switch {
@@ -100,29 +100,82 @@ func (m *message) silence(streak int) float64 {
 	return 0
 }
 
-// convictions remembers the last messages that went back to the queue by their own
+// repeats remembers the last messages that went back to the queue by their own
 // fault, and what each of their failures said, on the average.
-type convictions struct {
+type repeats struct {
 	evidence map[string]float64
 	order    []string
 }
 
-// maxConvictions bounds it to about a megabyte.
-const maxConvictions = 10_000
+// maxRepeats bounds it to about a megabyte.
+const maxRepeats = 10_000
 
 // of is 0 for a message that is not known.
-func (c *convictions) of(id string) float64 { return c.evidence[id] }
+func (c *repeats) of(id string) float64 { return c.evidence[id] }
 
-func (c *convictions) add(id string, evidence float64) {
+func (c *repeats) add(id string, evidence float64) {
 	if c.evidence == nil {
 		c.evidence = map[string]float64{}
 	}
 	if _, known := c.evidence[id]; !known {
-		if len(c.order) == maxConvictions {
+		if len(c.order) == maxRepeats {
 			delete(c.evidence, c.order[0])
 			c.order = c.order[1:]
 		}
 		c.order = append(c.order, id)
 	}
 	c.evidence[id] = evidence
+}
+
+// blames says whether the message's last failure was its own fault, before it is tried
+// again. What others met since decides.
+func (g *gate) blames(m *message, f failing) bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	streak := 0 // others of the grant that failed, with no success since
+	if p := g.grants[f.domain]; p != nil {
+		streak = len(p.unwell)
+	}
+	if f.busy {
+		return false
+	}
+	if f.plain {
+		m.alone++
+		return max(streak, len(g.all.unwell)) < unwellAt
+	}
+	all, mine, since := g.tries.around(f, len(g.all.unwell))
+	silent := all.ok+all.failed == 0 || all.ok == 0
+	speaks := 0.0
+	switch {
+	case silent:
+		speaks = max(g.repeats.of(m.id), m.silence(streak))
+		m.alone++
+	case mine.ok == 0 && streak >= 2: // its domain is unwell
+	default:
+		rate := all.rate()
+		if mine.ok+mine.failed > 0 {
+			rate = max(rate, mine.rate())
+		}
+		speaks = -math.Log(rate)
+		m.atHome = m.atHome || since && mine.ok > 0
+	}
+	if speaks > 0 && m.suspicion == 0 {
+		g.suspected++
+	}
+	m.suspicion += speaks
+	if m.suspicion < blameAt || m.tries < 2 {
+		return false
+	}
+	g.repeats.add(m.id, m.suspicion/float64(m.tries))
+	return true
+}
+
+// fetched notes how the fetch of a new message's body from S3 ended.
+func (g *gate) fetched(m *message, began time.Time, ok bool) {
+	if m.tries > 0 {
+		return
+	}
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.tries.add(began, domainS3, ok)
 }

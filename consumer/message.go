@@ -26,7 +26,7 @@ type message struct {
 	alone     int        // of those, where others said nothing against it
 	failing   *failing   // the last, to be judged before the next attempt
 	suspicion float64    // evidence that these were its own fault, see blames
-	atHome    bool       // others of its own party have outrun it
+	atHome    bool       // others of its own domain have outrun it
 	held      bool       // it is counted among what waits; the gate's lock guards it
 	fetched   *fetchedAt // the last fetch of its body, where that is in S3
 
@@ -52,12 +52,12 @@ type fetchedAt struct {
 
 // failing is one failure of a message, to be judged.
 type failing struct {
-	began time.Time
-	at    time.Time
-	party string // whose others it is compared with: its grant's, or those fetched from S3
-	event Event  // that told of it
-	busy  bool   // the system's word that it is not the message
-	plain bool   // the handler's own word that it is the message
+	began  time.Time
+	at     time.Time
+	domain string // whose others it is compared with: its grant's, or those fetched from S3
+	event  Event  // that told of it
+	busy   bool   // the system's word that it is not the message
+	plain  bool   // the handler's own word that it is the message
 }
 
 // attempt is a call of the handler under a lease.

@@ -33,7 +33,7 @@ func (c *Consumer) work(m *message, w *waiter, err error) {
 			t, err = c.gate.await(keep, w)
 		}
 		if err == nil && keep.Err() != nil { // the stop came with the turn
-			c.gate.done(t, nothing, 0)
+			c.gate.done(t, outcomeNone, 0)
 			err = context.Cause(keep)
 		}
 		if err != nil {
@@ -41,7 +41,7 @@ func (c *Consumer) work(m *message, w *waiter, err error) {
 			return
 		}
 		if f := m.failing; f != nil && c.gate.blames(m, *f) {
-			c.gate.done(t, nothing, 0)
+			c.gate.done(t, outcomeNone, 0)
 			c.blame(m, f)
 			return
 		}
@@ -88,17 +88,17 @@ func (c *Consumer) try(m *message, t turn) Event {
 	if m.fetched != nil {
 		c.gate.fetched(m, m.fetched.began, m.fetched.ok)
 	}
-	r, after := nothing, retryAfter(e.Err)
+	r, after := outcomeNone, retryAfter(e.Err)
 	switch {
 	case c.handlers.Err() != nil: // broken off
 	case e.Kind == Handled, e.Kind == Rejected:
-		r = through
+		r = outcomeOK
 	case e.Kind == Held && after > 0:
-		r = asked
+		r = outcomeBusy
 	case e.Kind == Failed && (m.tries > 0 || m.receives > 1): // its own word, repeated
 	case errors.Is(e.Err, errFetch): // it says nothing about the system behind the handler
 	case e.Kind == Held, e.Kind == Failed:
-		r = broke
+		r = outcomeFailed
 	case e.Kind == Stuck:
 		return e // its turn ends when it returns, see abandon
 	}
@@ -120,9 +120,9 @@ func (c *Consumer) tell(changes []change, err error) {
 // wait keeps a message that failed here, hidden, for a while. Then it can be tried again,
 // unless it is blamed.
 func (c *Consumer) wait(keep context.Context, m *message, t turn, e Event) (over bool) {
-	f := &failing{began: t.began, at: time.Now(), party: m.grant, plain: e.Kind == Failed, busy: retryAfter(e.Err) > 0, event: e}
+	f := &failing{began: t.began, at: time.Now(), domain: m.grant, plain: e.Kind == Failed, busy: retryAfter(e.Err) > 0, event: e}
 	if errors.Is(e.Err, errFetch) {
-		f.party, f.plain = partyS3, false
+		f.domain, f.plain = domainS3, false
 	}
 	m.tries++
 	m.failing = f
@@ -212,7 +212,7 @@ func (c *Consumer) abandon(m *message, t turn, e Event) {
 		c.config.Logger.Info("consumer: a stuck handler returned", "message_id", m.id, "error", err)
 		c.stuck.Add(-1)
 		c.running.Add(-1)
-		c.gate.done(t, nothing, 0)
+		c.gate.done(t, outcomeNone, 0)
 	}()
 	c.config.emit(e)
 	c.hide(m, e.Delay)

@@ -6,7 +6,7 @@ import (
 	"time"
 )
 
-// party is whoever attempts succeed or fail at together: the whole system behind the
+// domain is a failure domain, where attempts succeed or fail together: the whole system behind the
 // handler, or one grant's part of it (a mailbox, a tenant, its shard).
 //
 // Its limit is how many attempts may run at once. It shrinks by a step with each that
@@ -14,10 +14,10 @@ import (
 // most get through, and where a system takes so many at once and no more, that is where
 // the limit settles.
 //
-// A party is paused when as many attempts failed in a row as the limit can be.
+// A domain is paused when as many attempts failed in a row as the limit can be.
 // Then there is one attempt, the probe, after each pause, until one gets through. From
 // there on it is 2, 4, 8 at once.
-type party struct {
+type domain struct {
 	most               int // of the limit, while all is well
 	hurry              int // so many probes by new messages come quickly, see pause
 	pauseMin, pauseMax time.Duration
@@ -41,10 +41,10 @@ type party struct {
 	askedAt time.Time // when the system last asked for a pause
 }
 
-func (p *party) paused() bool { return p.limit < 1 }
+func (p *domain) paused() bool { return p.limit < 1 }
 
 // open tells whether one more attempt may begin, of a new message or not.
-func (p *party) open(now time.Time, fresh bool) bool {
+func (p *domain) open(now time.Time, fresh bool) bool {
 	if p.paused() {
 		return !p.probing && (!now.Before(p.until) || fresh && !now.Before(p.soon))
 	}
@@ -56,18 +56,18 @@ func (p *party) open(now time.Time, fresh bool) bool {
 
 // sick: it fails, perhaps slowly, and is not paused yet. Of a grant this must not hold
 // all the handlers.
-func (p *party) sick() bool { return p.failed >= sickAt }
+func (p *domain) sick() bool { return p.failed >= sickAt }
 
 // sickAt is how many failures in a row make a grant sick.
 const sickAt = 3
 
 // step is by how much one answer moves the limit: a tenth, so that a limit of 1,000
 // moves as quickly as one of 10.
-func (p *party) step() float64 { return max(1, p.limit/10) }
+func (p *domain) step() float64 { return max(1, p.limit/10) }
 
 // succeeded counts an attempt that got through, and tells whether it ended a pause.
 // Epoch and probe are the attempt's.
-func (p *party) succeeded(epoch int, probe bool) (resumed bool) {
+func (p *domain) succeeded(epoch int, probe bool) (resumed bool) {
 	if !p.counts(epoch, probe) {
 		return false
 	}
@@ -85,7 +85,7 @@ func (p *party) succeeded(epoch int, probe bool) (resumed bool) {
 // began, or 0. Fresh says that the message is new, blank that nothing speaks against it.
 // One that others have outrun begins no pause, or a few bad ones would look like an
 // outage; it lowers the limit once for each success.
-func (p *party) failure(epoch int, probe, fresh, blank bool, id string) time.Duration {
+func (p *domain) failure(epoch int, probe, fresh, blank bool, id string) time.Duration {
 	if !p.counts(epoch, probe) {
 		return 0
 	}
@@ -112,17 +112,17 @@ const growBy = 0.75
 
 // counts tells whether an attempt says anything about now: it did not begin before the
 // last pause, or it is the probe.
-func (p *party) counts(epoch int, probe bool) bool {
+func (p *domain) counts(epoch int, probe bool) bool {
 	if probe {
 		p.probing = false
 	}
 	return epoch == p.epoch && (probe || !p.paused())
 }
 
-// pause closes the party, for asked if that is not 0, else twice as long each time. For
+// pause closes the domain, for asked if that is not 0, else twice as long each time. For
 // new messages the first pauses are short: what is in front of the queue may be bad,
 // and behind it wait good ones. Fresh says that a new one has just failed.
-func (p *party) pause(fresh bool, asked time.Duration) time.Duration {
+func (p *domain) pause(fresh bool, asked time.Duration) time.Duration {
 	now := time.Now()
 	pause := asked
 	if asked == 0 {

@@ -103,7 +103,7 @@ deploy: stage synth $(LINT) ## deploy a stage: make deploy STAGE=prod
 	@$(at_stage) cdk deploy --app cdk.out $(stack)
 
 .PHONY: destroy
-destroy: named synth $(LINT) ## remove a stage and say what stays behind: make destroy STAGE=dev
+destroy: stage synth $(LINT) ## remove a stage and say what stays behind: make destroy STAGE=dev
 	@$(at_stage) .local/venv/lint/bin/python tools/remove.py cdk.out $(stack)
 	@$(at_stage) cdk destroy --app cdk.out --force $(stack)
 

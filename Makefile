@@ -68,7 +68,7 @@ run: linux $(NODE) $(ENGINE) compiling ## deploy to a local engine and play Nyla
 
 .PHONY: env
 # On every failure the last word is false, because a shell's eval of nothing succeeds.
-env: ## print shell exports that point AWS clients at it: eval "$(make -s env)"
+env: ## print shell exports that point AWS clients at the local engine: eval "$(make -s env)"
 	@python3 tools/engine.py env --outputs $(outputs) || { echo false; exit 1; }
 
 .PHONY: stop
@@ -103,7 +103,7 @@ deploy: stage synth $(LINT) ## deploy a stage: make deploy STAGE=prod
 	@$(at_stage) cdk deploy --app cdk.out $(stack)
 
 .PHONY: destroy
-destroy: named synth $(LINT) ## remove a stage and say what stays behind: make destroy STAGE=dev
+destroy: stage synth $(LINT) ## remove a stage and say what stays behind: make destroy STAGE=dev
 	@$(at_stage) .local/venv/lint/bin/python tools/remove.py cdk.out $(stack)
 	@$(at_stage) cdk destroy --app cdk.out --force $(stack)
 
@@ -174,7 +174,7 @@ canaries: preflight ## after the tests: no mail, secret or signature is in what 
 # Of each of the ten targets. Without a bound on minimizing, most of it would go there.
 FUZZTIME := 20s
 .PHONY: fuzz
-fuzz: preflight ## fuzz what reads what strangers send: make fuzz FUZZTIME=10m
+fuzz: preflight ## fuzz the code that reads requests from outside: make fuzz FUZZTIME=10m
 	@for package in $$(go list ./lambda/... ./notification/...); do \
 		for target in $$(go test -list '^Fuzz' $$package | grep '^Fuzz' || true); do \
 			echo "fuzz: $$target"; go test -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) -fuzzminimizetime 10x $$package || exit 1; \

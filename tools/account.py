@@ -48,6 +48,7 @@ def check(verb, assembly, stack):
     name = stack.rpartition("/")[2]
     if name == LOCAL_STACK and not loopback(os.environ.get("AWS_ENDPOINT_URL")):
         raise Problem(f"{name} is on the local engine only, and AWS_ENDPOINT_URL does not lead to this machine. Use make, which sets it.")
+    same_credentials(os.environ, Path.home())
     if os.environ.get("AWS_PROFILE"):
         os.environ.pop("AWS_DEFAULT_PROFILE", None)  # boto3 would prefer it, the CDK CLI does not
     session = boto3.Session()
@@ -67,6 +68,25 @@ def check(verb, assembly, stack):
         key_in_use(session, template(assembly, name), name, region)
     print(f"{verb}: {name} in account {mine}, region {region}", flush=True)
     return session, region, name
+
+
+def same_credentials(environment, home):
+    """Raise a Problem where the CDK CLI would take other credentials than AWS's other tools, and so this check.
+
+    The CLI has options of its own for that: every CDK_… variable is one, as is every
+    member of ~/.cdk.json, and it reads AMAZON_… for AWS_….
+    https://docs.aws.amazon.com/cdk/v2/guide/cli.html
+    """
+    names = [name for name in ("CDK_PROFILE", "CDK_ROLE_ARN", "AMAZON_ACCESS_KEY_ID", "AMAZON_SECRET_ACCESS_KEY", "AMAZON_SESSION_TOKEN") if environment.get(name)]
+    try:
+        options = json.loads((home / ".cdk.json").read_text())
+    except OSError:
+        options = {}
+    except ValueError as err:
+        raise Problem(f"~/.cdk.json, which the CDK CLI reads, is no JSON: {err}") from err
+    names += [f'"{name}" in ~/.cdk.json' for name in ("profile", "roleArn") if options.get(name)]
+    if names:
+        raise Problem(f"the CDK CLI would use other credentials than AWS's other tools, because of {', '.join(names)}. Remove that, and set AWS_PROFILE instead.")
 
 
 def loopback(address):
@@ -209,9 +229,10 @@ def key_in_use(session, stack, name, region):
         pages = cloudformation.get_paginator("list_stack_resources").paginate(StackName=name)
         deployed = [r for page in pages for r in page["StackResourceSummaries"] if r["ResourceStatus"] != "DELETE_COMPLETE"]
     except botocore.exceptions.ClientError as err:
-        if err.response["Error"]["Code"] != "ValidationError":  # else it is not there yet
-            print(f"deploy: cannot see whether {name} has a key that this deployment takes away ({err}); going on", file=sys.stderr)
-        return
+        if err.response["Error"]["Code"] == "ValidationError":  # it is not there yet
+            return
+        raise Problem(f"whether this deployment takes a key of {name} away (OwnKey is false) cannot be seen: {err}. "
+                      "Deploy with a role that has cloudformation:ListStackResources.") from err
     if not any(r["ResourceType"] == "AWS::KMS::Key" for r in deployed):
         return
     sqs = session.client("sqs", region_name=region)
@@ -227,7 +248,8 @@ def key_in_use(session, stack, name, region):
                       "Deploy with a role that has sqs:GetQueueAttributes, or leave OwnKey true.") from err
     if waiting:
         raise Problem(f"this deployment takes the key of {name} away (OwnKey is false), and {waiting} notifications wait under it: nobody could read them afterwards. "
-                      "Let the consumer empty the queue, look after the dead letters (hookctl dlq ls), then deploy again; or leave OwnKey true.")
+                      "Leave OwnKey true. Or let the consumer empty the queue, look after the dead letters (hookctl dlq ls), and deploy in a quiet hour: "
+                      "what arrives in the moment of the change may stay under the old key as well (hookctl gaps names what is missing then).")
 
 
 def caller(session, region):

@@ -2,6 +2,8 @@
 
 import contextlib
 import io
+import pathlib
+import tempfile
 import unittest
 from unittest import mock
 
@@ -171,8 +173,31 @@ class Key(unittest.TestCase):
         self.assertIn("cannot be seen", str(problem.exception))
 
     def test_stack_not_there_or_not_to_be_seen(self):
-        for code in ("ValidationError", "AccessDenied"):
-            self.assertEqual("cannot see" in self.look(listing=refused(code)), code == "AccessDenied")
+        self.assertEqual(self.look(listing=refused("ValidationError")), "")
+        for code in ("AccessDenied", "Throttling"):
+            with self.assertRaises(account.Problem) as problem:
+                self.look(listing=refused(code))
+            self.assertIn("cannot be seen", str(problem.exception))
+
+
+class SameCredentials(unittest.TestCase):
+    """The CDK CLI must not act elsewhere than where the check has looked."""
+
+    def look(self, environment=None, options=None):
+        with tempfile.TemporaryDirectory() as home:
+            if options is not None:
+                (pathlib.Path(home) / ".cdk.json").write_text(options)
+            account.same_credentials(environment or {}, pathlib.Path(home))
+
+    def test_none(self):
+        self.look({"AWS_PROFILE": "mine", "CDK_VALIDATION": "false"}, '{"progress": "events"}')
+        self.look()
+
+    def test_others(self):
+        for environment, options in (({"CDK_PROFILE": "other"}, None), ({"CDK_ROLE_ARN": "arn"}, None), ({"AMAZON_ACCESS_KEY_ID": "AKIA", "AMAZON_SECRET_ACCESS_KEY": "x"}, None),
+                                     ({}, '{"profile": "other"}'), ({}, '{"roleArn": "arn"}'), ({}, "profile")):
+            with self.assertRaises(account.Problem):
+                self.look(environment, options)
 
 
 class Check(unittest.TestCase):
@@ -185,6 +210,7 @@ class Check(unittest.TestCase):
             patches.enter_context(mock.patch.object(account, "template", return_value={}))
             patches.enter_context(contextlib.redirect_stdout(io.StringIO()))
             done = {step: patches.enter_context(mock.patch.object(account, step)) for step in steps}
+            patches.enter_context(mock.patch.object(account, "same_credentials"))
             account.check(verb, "cdk.out", "NylasWebhooks-dev")
         return [step for step in steps if done[step].called]
 

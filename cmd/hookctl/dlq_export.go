@@ -84,10 +84,13 @@ func runDLQExport(ctx context.Context, s streams, o exportOptions) error {
 	if r.Missing > 0 {
 		s.stderrf("The bodies of %d of them are not in the file, because they are in S3 and could not be fetched. The letters are still on the queue. The first: %s", r.Missing, r.Why)
 	}
+	if r.More {
+		s.stderrf("There are more than --max %d, and they are not in the file.", o.max)
+	}
 	if err := s.tellUnseen(r.Unseen, o.stage); err != nil {
 		return err
 	}
-	if r.Missing > 0 {
+	if r.Missing > 0 || r.More {
 		return errNotSo
 	}
 	return nil
@@ -101,6 +104,9 @@ type exportResult struct {
 	// Missing of them are without their body; Why is said of the first.
 	Missing int    `json:"bodies_missing"`
 	Why     string `json:"bodies_missing_why,omitempty"`
+	// More says that there are more than --max. A script that purges what it has exported
+	// must not purge these.
+	More bool `json:"more"`
 	// Unseen is about how many somebody else has received.
 	Unseen int `json:"approximately_not_seen"`
 }
@@ -123,6 +129,9 @@ func (o exportOptions) write(ctx context.Context, s streams, q deadletters.Queue
 		if !filter.Match(l) {
 			return true
 		}
+		if r.More = o.max > 0 && r.Exported == o.max; r.More {
+			return false
+		}
 		record := newRecord(l, state)
 		if writeErr = record.read(ctx, bucket, l); writeErr != nil {
 			return false
@@ -143,7 +152,7 @@ func (o exportOptions) write(ctx context.Context, s streams, q deadletters.Queue
 			}
 		}
 		told.tellf("exported %d of about %d", r.Exported, state.Visible)
-		return o.max == 0 || r.Exported < o.max
+		return true
 	})
 	if err := errors.Join(err, writeErr, out.Flush(), file.Sync(), file.Close()); err != nil {
 		return r, fmt.Errorf("export: %w", err)

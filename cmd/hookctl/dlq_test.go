@@ -109,6 +109,9 @@ func TestDLQHeldByOthers(t *testing.T) {
 		{"ls --json", true, exitNotSo, `"approximately_not_seen": 1`, "dead letters are missing here", 2},
 		{"ls --max 1", true, exitNotSo, "", "1 shown", 2}, // whether there are more is not known
 		{"export --file " + file, true, exitNotSo, "exported 1", "About 1 dead letters are missing here", 2},
+		{"export --max 1 --file " + file + "1", false, exitNotSo, "exported 1", "There are more than --max 1", 2},
+		{"export --max 1 --json --file " + file + "2", false, exitNotSo, `"more": true`, "There are more than --max 1", 2},
+		{"export --max 2 --file " + file + "3", false, exitOK, "exported 2", "", 2},
 		{"redrive --dry-run", true, exitNotSo, "would move 1", "About 1 dead letters are missing here", 2},
 		{"redrive", true, exitNotSo, "moved 1", "About 1 dead letters are missing here", 1},
 		{"redrive --one-by-one --json", true, exitNotSo, `"approximately_not_seen": 1`, "dead letters are missing here", 1},

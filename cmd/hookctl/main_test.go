@@ -7,6 +7,8 @@ import (
 	"log"
 	"net/http"
 	"net/http/httptest"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -112,6 +114,27 @@ func TestAWSsOwnWordsAreNotShown(t *testing.T) {
 		code, stdout, stderr := hookctl(t, "", append(strings.Fields(args), "--stage", "local")...)
 		if code != exitFailed || !strings.Contains(stderr, action+": 400 InternalFailure") || strings.Contains(stdout+stderr, "refused by the test") {
 			t.Errorf("%s refused, %s: exit code %d\n%s%s", action, args, code, stdout, stderr)
+		}
+	}
+}
+
+// What a credential_process prints is credentials, and the SDK quotes what it cannot read.
+func TestCredentialProcessIsNotQuoted(t *testing.T) {
+	standin.New(t)
+	profile := filepath.Join(t.TempDir(), "config")
+	text := "[profile process]\nregion = eu-west-1\ncredential_process = echo Refreshing '{\"Version\":1,\"SecretAccessKey\":\"SUPERSECRET\"}'\n"
+	if err := os.WriteFile(profile, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	t.Setenv("AWS_CONFIG_FILE", profile)
+	t.Setenv("AWS_PROFILE", "process")
+	for _, name := range []string{"AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"} {
+		t.Setenv(name, "")
+	}
+	for _, args := range []string{"dlq ls --stage dev", "secret status --stage dev", "doctor --stage dev"} {
+		code, stdout, stderr := hookctl(t, "", strings.Fields(args)...)
+		if code != exitFailed || !strings.Contains(stderr, "credential_process") || strings.Contains(stdout+stderr, "SUPERSECRET") {
+			t.Errorf("%s: exit code %d\n%s%s", args, code, stdout, stderr)
 		}
 	}
 }

@@ -197,7 +197,7 @@ func queuePages(queues queues) []alarm {
 		{
 			role: "DeadLettersExpiring", severity: page,
 			// Not the age of the oldest: SQS leaves out of it what was received three times, and
-			// every dead letter was. Maximum over an hour: whoever looks at dead letters hides them
+			// so every dead letter that SQS has moved. Maximum over an hour: whoever looks at dead letters hides them
 			// meanwhile, up to 5 minutes, and must not make an empty queue of it.
 			metric: queues.deadLetters.MetricApproximateNumberOfMessagesVisible(over(maximum, hour)),
 			// Expiry counts from the first send, which may be retentionDays before the move. So
@@ -238,7 +238,7 @@ func trafficPages(stack awscdk.Stack, stage stages.Stage, receiver receiver) []a
 			breach: below, limit: floor,
 			m: 3, n: 3, // 15 minutes, after which Nylas calls a webhook failing; up to 25 where there is no data at all
 			missing: missingIsBad, // nothing accepted is what it waits for
-			means: fmt.Sprintf("For 15 minutes fewer notifications were accepted than this stage sees in its quietest hour (%d per minute).",
+			means: fmt.Sprintf("For 15 minutes less than a fifth of what this stage sees in its quietest hour (%d notifications per minute) was accepted.",
 				stage.QuietEventsPerMinute),
 			not: "that they were refused; look whether they arrive at all.",
 			first: fmt.Sprintf("aws cloudwatch describe-alarms --state-value ALARM --alarm-name-prefix %s- --query 'MetricAlarms[].AlarmName'",

@@ -90,9 +90,11 @@ func TestURLErrors(t *testing.T) {
 func TestCallWithinACall(t *testing.T) {
 	inner := &smithy.OperationError{ServiceID: "SQS", OperationName: "A", Err: errors.New(canary)}
 	outer := &smithy.OperationError{ServiceID: "SQS", OperationName: "B", Err: fmt.Errorf("%w and %s", inner, canary)}
-	const want = "SQS A: it failed (*errors.errorString)\nSQS B: it failed (*errors.errorString)"
-	if got := Text(errors.Join(inner, outer)); got != want {
-		t.Errorf("%s\nwant\n%s", got, want)
+	const a, b = "SQS A: it failed (*errors.errorString)", "SQS B: it failed (*errors.errorString)"
+	for want, err := range map[string]error{a + "\n" + b: errors.Join(inner, outer), b + "\n" + a: errors.Join(outer, inner)} {
+		if got := Text(err); got != want {
+			t.Errorf("%s\nwant\n%s", got, want)
+		}
 	}
 }
 

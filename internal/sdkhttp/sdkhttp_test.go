@@ -212,9 +212,6 @@ func TestTries(t *testing.T) {
 // equivalent mutant: Own: transport.Protocols.SetHTTP1(true) -> (nothing)
 // Of no protocol at all, net/http makes HTTP/1.1, as of this one.
 //
-// equivalent mutant: Own: true -> false
-// The same.
-
 // A frozen function wakes up with connections that are dead and do not say so; over
 // HTTP/2 every try would use the same one.
 func TestOwnSpeaksHTTP1(t *testing.T) {

@@ -59,8 +59,7 @@ func read() []Sample {
 		panic(err)
 	}
 	rows := csv.NewReader(table)
-	rows.Comma = '\t'
-	rows.FieldsPerRecord = 4 // file, secret, signature, bytes
+	rows.Comma = '\t' // file, secret, signature, bytes
 	records, err := rows.ReadAll()
 	if err != nil {
 		panic(err)

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"fmt"
 	"hash/crc32"
+	"net/http"
 	"slices"
 	"strings"
 	"time"
@@ -87,7 +88,7 @@ func Faults() []Fault {
 		sqs("keeps it and cuts the answer", standin.Cut()),
 		sqs("resets the connection", standin.ResetBefore()),
 		sqs("keeps it and resets", standin.ResetAfter()),
-		sqs("is a proxy's 200", standin.NotAWS()),
+		sqs("is a proxy's 200", standin.NotAWS(http.StatusOK)),
 		sqs("answers an empty 200", standin.Empty()),
 		sqs("answers a wrong MD5", standin.WrongSum()),
 		sqs("redirects", redirects()...),
@@ -98,7 +99,8 @@ func Faults() []Fault {
 		s3("has a conflict (409)", standin.Refuse(standin.S3Conflict)),
 		s3("is a black hole", standin.BlackHole()),
 		s3("is slow (to 500 ms)", standin.Late(500*time.Millisecond)),
-		s3("is a proxy's 200", standin.NotAWS()),
+		s3("is a proxy's 200", standin.NotAWS(http.StatusOK)),
+		s3("is a proxy's 412", standin.NotAWS(http.StatusPreconditionFailed)),
 		s3("keeps it and cuts the answer", standin.Cut()),
 		s3("keeps it and answers too late", standin.DoneLate(tooLate)),
 		s3("keeps it and resets", standin.ResetAfter()),
@@ -109,7 +111,7 @@ func Faults() []Fault {
 		secrets("may not use the KMS key", standin.Refuse(standin.SecretsKey)),
 		secrets("is a black hole", standin.BlackHole()),
 		secrets("is slow (to 500 ms)", standin.Late(500*time.Millisecond)),
-		secrets("is a proxy's 200", standin.NotAWS()),
+		secrets("is a proxy's 200", standin.NotAWS(http.StatusOK)),
 		secrets("cuts the answer", standin.Cut()),
 		secrets("resets the connection", standin.ResetBefore()),
 		secrets("answers an empty 200", standin.Empty()),
@@ -140,7 +142,7 @@ func Faults() []Fault {
 			Name: "no AWS endpoint resolves (DNS)", begin: endpoint("https://aws.invalid"), heal: endpoint(""),
 		},
 		{
-			Name: "AWS's certificate is expired, another's or of nobody known", forgets: true,
+			Name: "AWS's certificate is expired, for another name, or from an unknown authority", forgets: true,
 			begin: func(s *System) { s.AWS.ShowCertificates(standin.Expired, standin.OfAnother, standin.Unknown) },
 			heal:  func(s *System) { s.AWS.ShowCertificates(standin.Valid) },
 		},

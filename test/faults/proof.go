@@ -3,6 +3,7 @@ package faults
 import (
 	"context"
 	"fmt"
+	"net/http"
 	"time"
 
 	"github.com/onepagecrm/nylas-webhooks/test/faults/function"
@@ -66,7 +67,7 @@ func soakFaults() (sqs, s3, secrets []standin.Fault) {
 	sqs = []standin.Fault{
 		standin.Refuse(standin.SQSThrottled), standin.Refuse(standin.SQSUnavailable), standin.Refuse(standin.SQSInternal),
 		standin.Refuse(standin.SQSKeyThrottled), standin.BlackHole(), standin.Late(500 * time.Millisecond), standin.DoneLate(tooLate),
-		standin.Cut(), standin.ResetBefore(), standin.ResetAfter(), standin.NotAWS(), standin.WrongSum(),
+		standin.Cut(), standin.ResetBefore(), standin.ResetAfter(), standin.NotAWS(http.StatusOK), standin.WrongSum(),
 	}
 	s3 = []standin.Fault{standin.Refuse(standin.S3SlowDown), standin.Refuse(standin.S3Internal), standin.ResetAfter(), standin.BlackHole()}
 	secrets = []standin.Fault{standin.Refuse(standin.SecretsInternal), standin.Refuse(standin.SecretsThrottled), standin.ResetBefore(), standin.BlackHole()}

@@ -106,6 +106,7 @@ func (p *goPackage) try(ctx context.Context, scratch, only string) (result, erro
 	var mu sync.Mutex
 	var r result
 	var failures error
+	met := map[string]bool{} // of the accepted ones, those that survived
 	each(all, func(m mutant) {
 		if ctx.Err() != nil {
 			return
@@ -122,14 +123,16 @@ func (p *goPackage) try(ctx context.Context, scratch, only string) (result, erro
 			r.killed++
 		case accepted[m.id]:
 			r.equivalent++
-			delete(accepted, m.id)
+			met[m.id] = true
 		default:
 			r.survived++
 			r.survivors = append(r.survivors, m)
 		}
 	})
 	for id := range accepted {
-		r.stale = append(r.stale, fmt.Sprintf("%s: a test file calls this mutant equivalent, and it is killed or not there: %s", p.name(), id))
+		if !met[id] {
+			r.stale = append(r.stale, fmt.Sprintf("%s: a test file calls this mutant equivalent, and it is killed or not there: %s", p.name(), id))
+		}
 	}
 	slices.Sort(r.stale)
 	slices.SortFunc(r.survivors, func(a, b mutant) int {

@@ -81,7 +81,10 @@ func TestDestroyDev(t *testing.T) {
 	if _, err := identities.DetachUserPolicy(t.Context(), &iam.DetachUserPolicyInput{UserName: aws.String("crm"), PolicyArn: &consumer}); err != nil {
 		t.Fatal(err)
 	}
-	output, err = in(t, shell(), "", nil, long, "make", "destroy", "STAGE=dev")
+	if output, err := in(t, shell(), "\n", nil, long, "make", "destroy", "STAGE=dev"); err == nil || status(t, stacks, "NylasWebhooks-dev") == "" {
+		t.Fatalf("removed with notifications, and its name was not typed\n%s", output)
+	}
+	output, err = in(t, shell(), "dev\n", nil, long, "make", "destroy", "STAGE=dev")
 	if err != nil {
 		t.Errorf("make destroy STAGE=dev: %v\n%s", err, output)
 	}
@@ -154,7 +157,7 @@ func TestDestroyProtected(t *testing.T) {
 	}
 	_, kept, _ := strings.Cut(output, "Stays, ")
 	says(t, kept, "AWS::SQS::Queue https://", "AWS::S3::Bucket ")
-	if strings.Count(kept, "AWS::SQS::Queue") != 1 || strings.Contains(output, "objects deleted") {
+	if strings.Count(kept, "AWS::SQS::Queue https://") != 1 || strings.Contains(output, "objects deleted") {
 		t.Errorf("more stays than what is retained, or a retained bucket was emptied:\n%s", output)
 	}
 }

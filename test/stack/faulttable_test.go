@@ -36,6 +36,7 @@ var enough = map[string]string{
 	"S3 is slow (to 500 ms)":              "nothing is refused: answers take half a second more, and Nylas waits 10 s",
 	"Secrets Manager is slow (to 500 ms)": "nothing is refused: a start takes half a second more, and Nylas waits 10 s",
 	"every request a cold start":          "nothing is refused: a start takes a fraction of the 10 s that Nylas waits",
+	"a flood beyond the throttle":         "Nylas reads 429 as well and may lose notifications after the third; strangers can use the throttle up, so it may not page (ADR 6, ADR 11)",
 	"gateway throttles":                   "429 tells Nylas when to come back, and strangers can use the throttle up, so it may not page (ADR 6, ADR 11)",
 
 	"no secret is stored":                                          "normal between registering the webhook and storing its secret, and anybody's signature counts meanwhile, so it may not page (ADR 6); a value that was stored and is lost stays in use where it is known",
@@ -51,7 +52,7 @@ var silentAlarms = map[string]string{}
 var refusesGenuine = []string{
 	"no secret is stored", "the secret was rotated at Nylas, and nobody noticed", "the secret was rotated at Nylas and stored four minutes late",
 	"SQS and S3 are down for ten minutes", "the account's concurrency is used up for five minutes", "one request crashes the function",
-	"compressed_delivery is switched on at Nylas", "the receiver panics on every notification", "the function hangs until the gateway gives up",
+	"a flood beyond the throttle", "compressed_delivery is switched on at Nylas", "the receiver panics on every notification", "the function hangs until the gateway gives up",
 }
 
 // entry is a line of the table.
@@ -285,7 +286,7 @@ func renderTable(all []entry, severity map[string]string) string {
 		names[cells] = append(names[cells], e.what)
 	}
 	var b strings.Builder
-	b.WriteString("| what happens | pages, after minutes | tickets | before Nylas's last attempt |\n| --- | --- | --- | --- |\n")
+	b.WriteString("| what happens | pages, after minutes | tickets | a page before Nylas's last attempt? |\n| --- | --- | --- | --- |\n")
 	for _, cells := range order {
 		fmt.Fprintf(&b, "| %s | %s |\n", strings.Join(names[cells], "; "), cells)
 	}

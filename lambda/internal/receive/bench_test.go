@@ -2,6 +2,7 @@ package receive
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/base64"
 	"encoding/json"
@@ -19,6 +20,7 @@ const secret = "41dD3-nXTUfebYuk81Gr"
 type fakeSecrets struct {
 	keys, rotated []string
 	err           error
+	refreshErr    error
 	refreshes     int
 }
 
@@ -28,7 +30,7 @@ func (f *fakeSecrets) Refresh(context.Context) ([]string, error) {
 	if f.rotated != nil {
 		f.keys = f.rotated
 	}
-	return f.keys, f.err
+	return f.keys, cmp.Or(f.refreshErr, f.err)
 }
 
 // fakeQueue keeps what was sent.

@@ -46,6 +46,10 @@ func oddBodies() map[string]struct {
 		"grant in both":          {`{"data":{"object":{"grant_id":"g2"},"grant_id":"g1"}}`, envelope{grantID: "g1"}},
 		"grant too deep":         plain(`{"grant_id":"a","data":{"object":{"object":{"grant_id":"b"}}}}`),
 		"negative attempt":       plain(`{"webhook_delivery_attempt":-1}`),
+		"attempt 0":              plain(`{"webhook_delivery_attempt":0}`),
+		"broken attempt":         {`{"id":"n1","webhook_delivery_attempt":1.}`, envelope{id: "n1"}},
+		"attempt of another":     {`{"webhook_delivery_attempt":"type","id":"n1"}`, envelope{id: "n1"}},
+		"name as a value":        {`{"data":{"x":"grant_id","grant_id":"g1"}}`, envelope{grantID: "g1"}},
 		"huge attempt":           plain(`{"webhook_delivery_attempt":1e400}`),
 		"fractional attempt":     plain(`{"webhook_delivery_attempt":1.5}`),
 		"attempt after data":     {`{"data":{},"webhook_delivery_attempt":3}`, envelope{attempt: 3}},
@@ -130,6 +134,7 @@ func TestEventsThatAreNotAPIGateways(t *testing.T) {
 		"body is not base64": `{"httpMethod":"POST","body":"%%%","isBase64Encoded":true}`,
 		"header is a list":   `{"httpMethod":"POST","headers":{"a":["b"]}}`,
 		"breaks off":         `{"httpMethod":"POST","body":"a`,
+		"body is no UTF-8":   "{\"httpMethod\":\"POST\",\"body\":\"a\xff\"}",
 	} {
 		t.Run(name, func(t *testing.T) {
 			b := newBench(t)
@@ -138,6 +143,30 @@ func TestEventsThatAreNotAPIGateways(t *testing.T) {
 				t.Errorf("answered %d, logged %v: %v", r.StatusCode, line["reason"], line["error"])
 			}
 		})
+	}
+}
+
+// What could not be read is said by its kind.
+func TestBrokenEventInTheLog(t *testing.T) {
+	for payload, want := range map[string]string{
+		"hello": "decode event: invalid JSON (*jsontext.SyntacticError)",
+		"{\"httpMethod\":\"POST\",\"body\":\"a\xff\"}": "decode event's body: invalid JSON (*jsontext.SyntacticError)",
+	} {
+		b := newBench(t)
+		b.invoke([]byte(payload))
+		if got := b.line()["error"]; got != want {
+			t.Errorf("%q: logged %q, want %q", payload, got, want)
+		}
+	}
+}
+
+// A GET has no body, or null.
+func TestEventWithoutABody(t *testing.T) {
+	for _, body := range []string{``, `,"body":null`, `,"body":""`} {
+		b := newBench(t)
+		if r := b.invoke([]byte(`{"httpMethod":"GET","queryStringParameters":{"challenge":"abc"}` + body + `}`)); r.StatusCode != 200 || r.Body != "abc" {
+			t.Errorf("%s: answered %d, logged %v", body, r.StatusCode, b.line())
+		}
 	}
 }
 

@@ -116,8 +116,8 @@ func wholeNumber(d *jsontext.Decoder) int {
 		return 0
 	}
 	n, err := strconv.Atoi(token.String())
-	if err != nil || n < 0 {
+	if err != nil {
 		return 0
 	}
-	return n
+	return max(n, 0)
 }

@@ -348,6 +348,64 @@ func TestSignatureHeader(t *testing.T) {
 	}
 }
 
+// A body that was announced as gzip and is none was unpacked on the way.
+func TestUnpacked(t *testing.T) {
+	for content, want := range map[string]contract.Metric{
+		"":                contract.CompressedDelivery,
+		"\x1f":            contract.CompressedDelivery,
+		"\x1f\x8b":        contract.Mismatch,
+		"\x1f\x8b\x08":    contract.Mismatch,
+		"\x1f.......":     contract.CompressedDelivery,
+		".\x8b.......":    contract.CompressedDelivery,
+		"{\"id\":\"n1\"}": contract.CompressedDelivery,
+		"\x1f\x8b......":  contract.Mismatch,
+	} {
+		b := newBench(t)
+		b.do(compressed([]byte(content), "other"))
+		if got := b.line()["outcome"]; got != string(want) {
+			t.Errorf("%q: %v, want %s", content, got, want)
+		}
+	}
+}
+
+// Without a secret nothing can be said of the body.
+func TestUnpackedWithoutASecret(t *testing.T) {
+	b := newBench(t)
+	b.secrets.keys, b.secrets.err = nil, secretstore.ErrNotStored
+	b.do(compressed(body, "other"))
+	if got := b.line()["outcome"]; got != string(contract.NoSecret) {
+		t.Errorf("outcome %v", got)
+	}
+	if b.secrets.refreshes != 0 {
+		t.Errorf("%d reads of what was read just now", b.secrets.refreshes)
+	}
+}
+
+// What the log says of a mismatch: nothing, or that a rotated secret could not be read.
+func TestMismatchInTheLog(t *testing.T) {
+	b := newBench(t)
+	b.do(post(body, "other"))
+	if got, found := b.line()["error"]; found {
+		t.Errorf("logged %v", got)
+	}
+	b = newBench(t)
+	b.secrets.refreshErr = errors.New("read secret: timeout")
+	b.do(post(body, "other"))
+	if got, want := b.line()["error"], "look for a rotated secret: read secret: timeout"; got != want {
+		t.Errorf("logged %v, want %q", got, want)
+	}
+}
+
+// A body that S3 does not take either is logged with how it would have travelled.
+func TestOverflowThatFailsInTheLog(t *testing.T) {
+	b := newBench(t)
+	b.bucket.err = errors.New("S3: timeout")
+	b.do(post(noise(), secret))
+	if line := b.line(); line["encoding"] != "gzip+base64" || line["outcome"] == string(contract.Accepted) {
+		t.Errorf("logged %v with encoding %v", line["outcome"], line["encoding"])
+	}
+}
+
 func TestMismatchRefreshesOnce(t *testing.T) {
 	b := newBench(t)
 	b.do(post(body, "other"))

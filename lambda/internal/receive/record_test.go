@@ -217,6 +217,36 @@ func TestLongIdentifiersInTheLog(t *testing.T) {
 	}
 }
 
+func TestIdentifierOfTheMostLogged(t *testing.T) {
+	b := newBench(t)
+	id := strings.Repeat("a", 256)
+	b.do(post([]byte(`{"id":"`+id+`"}`), secret))
+	if got := b.line()["notification_id"]; got != id {
+		t.Errorf("logged %q", got)
+	}
+}
+
+// Each outcome's status has its level; 500 itself is no status of ours.
+// equivalent mutant: level: r.outcome.status >= 500 -> r.outcome.status > 500
+// The receiver answers 200, 400, 401 and 503.
+func TestLevels(t *testing.T) {
+	for _, test := range []struct {
+		event events.APIGatewayProxyRequest
+		want  string
+	}{
+		{post(body, secret), "INFO"},
+		{get(nil), "WARN"},            // 400
+		{signed(body, "abc"), "WARN"}, // 401
+		{post(body, "other"), "ERROR"},
+	} {
+		b := newBench(t)
+		r := b.do(test.event)
+		if got := b.line()["level"]; got != test.want {
+			t.Errorf("%d is logged at level %v, want %s", r.StatusCode, got, test.want)
+		}
+	}
+}
+
 // Alarms that page read these and no others.
 func TestPagingMetrics(t *testing.T) {
 	want := []contract.Metric{"Accepted", "Spilled", "SecretUnavailable", "SendFailed", "Faulted"}

@@ -87,9 +87,7 @@ func (b *Bucket) put(ctx context.Context, key, contentType string, object []byte
 		Body:        bytes.NewReader(object),
 		IfNoneMatch: aws.String("*"), // nothing that is kept is ever overwritten
 	})
-	// The key has the request's id and a part of the body's signature, so what is there is
-	// the same body, written by the first try before its answer got lost.
-	if api := smithy.APIError(nil); errors.As(err, &api) && api.ErrorCode() == "PreconditionFailed" {
+	if isThere(err) {
 		return nil
 	}
 	if err != nil {
@@ -102,6 +100,17 @@ func (b *Bucket) put(ctx context.Context, key, contentType string, object []byte
 		return errors.New("the answer has no ETag")
 	}
 	return nil
+}
+
+// isThere tells whether S3 has answered that there is an object of that name. The name
+// has the request's id and a part of the body's signature, so it is the same body, written
+// by the first try before its answer got lost. The SDK takes any 412 for S3's, some
+// proxy's, too. S3's has a request id.
+// https://docs.aws.amazon.com/AmazonS3/latest/API/RESTCommonResponseHeaders.html
+func isThere(err error) bool {
+	var api smithy.APIError
+	var answer interface{ ServiceRequestID() string }
+	return errors.As(err, &api) && api.ErrorCode() == "PreconditionFailed" && errors.As(err, &answer) && answer.ServiceRequestID() != ""
 }
 
 // requestIDs are what API Gateway's ids are made of: base64.

@@ -44,7 +44,9 @@ func (f *fakeS3) RoundTrip(r *http.Request) (*http.Response, error) {
 		return nil, errors.New("a put that could overwrite what is kept")
 	}
 	if _, ok := f.objects[key]; ok {
-		return answer(412, "PreconditionFailed"), nil
+		there := answer(412, "PreconditionFailed")
+		there.Header.Set("X-Amz-Request-Id", "TX3BKS")
+		return there, nil
 	}
 	f.objects[key] = string(body)
 	kept := answer(200, "")
@@ -142,6 +144,16 @@ func TestNilOnlyWhenS3Confirms(t *testing.T) {
 		}, false, 1},
 		{"a 200 that is not S3's", func(*fakeS3) func(int, *http.Request) (*http.Response, error) {
 			return func(int, *http.Request) (*http.Response, error) { return answer(200, ""), nil }
+		}, false, 1},
+		{"a 412 that is not S3's", func(*fakeS3) func(int, *http.Request) (*http.Response, error) {
+			return func(int, *http.Request) (*http.Response, error) { return answer(412, ""), nil }
+		}, false, 1},
+		{"a page with 412", func(*fakeS3) func(int, *http.Request) (*http.Response, error) {
+			return func(int, *http.Request) (*http.Response, error) {
+				page := answer(412, "")
+				page.Body = io.NopCloser(strings.NewReader("<html><title>412 Precondition Failed</title></html>"))
+				return page, nil
+			}
 		}, false, 1},
 		{"503 that asks for 4 s, then kept", func(*fakeS3) func(int, *http.Request) (*http.Response, error) {
 			return func(try int, _ *http.Request) (*http.Response, error) {

@@ -2,6 +2,7 @@ package standin
 
 import (
 	"encoding/json"
+	"fmt"
 	"math/rand/v2"
 	"net/http"
 	"strconv"
@@ -156,10 +157,13 @@ func (c *Call) welcome(w http.ResponseWriter) {
 	writeJSON(w, "1.0", http.StatusOK, answer)
 }
 
-// NotAWS answers 200 with a page, as some proxy on the way would. Nothing is done.
-func NotAWS() Fault {
-	return Fault{"a proxy's 200", func(_ service, w http.ResponseWriter, _ *Call) {
+// NotAWS answers with a page, as some proxy on the way would. Nothing is done.
+func NotAWS(status int) Fault {
+	return Fault{fmt.Sprintf("a proxy's %d", status), func(_ service, w http.ResponseWriter, _ *Call) {
 		w.Header().Set("Content-Type", "text/html")
+		w.Header().Del(requestID)
+		w.Header().Del(s3RequestID)
+		w.WriteHeader(status)
 		_, _ = w.Write([]byte("<html><body>Welcome</body></html>")) // whoever asked may be gone
 	}}
 }

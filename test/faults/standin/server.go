@@ -108,6 +108,9 @@ type Call struct {
 	closed      <-chan struct{}
 }
 
+// The headers by which AWS names a request: everybody else's, and S3's.
+const requestID, s3RequestID = "X-Amzn-RequestId", "X-Amz-Request-Id"
+
 // service is what faults are put in front of.
 type service interface {
 	// answer does what is asked and answers it.
@@ -147,7 +150,8 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	skew := time.Duration(s.skew.Load())
 	w.Header().Set("Date", time.Now().Add(skew).UTC().Format(http.TimeFormat))
-	w.Header().Set("X-Amzn-RequestId", newID())
+	w.Header().Set(requestID, newID())
+	w.Header().Set(s3RequestID, newID())
 	if r.URL.Path == elsewhere {
 		s.strayed.Add(1)
 		c.welcome(w)

@@ -102,7 +102,7 @@ func TestFaultsOfSQS(t *testing.T) {
 		{Cut(), "EOF", true},
 		{ResetBefore(), "connection reset", false},
 		{ResetAfter(), "connection reset", true},
-		{NotAWS(), "deserialization failed", false},
+		{NotAWS(http.StatusOK), "deserialization failed", false},
 		{Empty(), "", false},
 		{WrongSum(), "checksum", true},
 		{Garble(), "checksum", true},

@@ -11,6 +11,7 @@ import (
 	"strings"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/credentials/processcreds"
 	"github.com/aws/smithy-go"
 
 	"github.com/onepagecrm/nylas-webhooks/internal/awsconfig"
@@ -40,6 +41,9 @@ func Connect(ctx context.Context, stage string) (aws.Config, error) {
 	if _, err := cfg.Credentials.Retrieve(ctx); err != nil {
 		if ctx.Err() != nil {
 			return aws.Config{}, ctx.Err()
+		}
+		if process := (*processcreds.ProviderError)(nil); errors.As(err, &process) { // its text is what the process printed, secret key and all
+			err = errors.New("the profile's credential_process failed, or printed something else than its JSON")
 		}
 		return aws.Config{}, fmt.Errorf("no AWS credentials that work. Set AWS_PROFILE or sign in (aws sso login); for the local engine: eval \"$(make -s env)\". The SDK says: %w", err)
 	}

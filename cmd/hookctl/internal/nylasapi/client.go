@@ -199,8 +199,10 @@ func (c *Client) once(ctx context.Context, r request, body []byte, answer any) e
 		RequestID string          `json:"request_id"`
 		Data      json.RawMessage `json:"data"`
 	}
-	// All of Nylas's answers have both. {} of something else would read as "no webhooks".
+	// Nylas's answers have both. What has none is something else's, and what has no data
+	// is no answer to a GET: it would read as "no webhooks".
 	if json.Unmarshal(text, &form) != nil || form.RequestID == "" && len(form.Data) == 0 ||
+		r.method == http.MethodGet && len(form.Data) == 0 ||
 		answer != nil && json.Unmarshal(text, answer) != nil { // these errors could quote the answer, which may hold a secret
 		return fmt.Errorf("%s: %w", c.base, errAnswer)
 	}

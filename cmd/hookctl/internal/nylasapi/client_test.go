@@ -209,6 +209,18 @@ func TestListFollowsPages(t *testing.T) {
 	}
 }
 
+// "No webhooks" is a list without any, and nothing else.
+func TestListThatIsNone(t *testing.T) {
+	for _, body := range []string{`{"request_id":"x"}`, `{}`, `[]`, ``} {
+		if all, err := answering(t, 200, body).List(t.Context()); err == nil {
+			t.Errorf("%s: %v", body, all)
+		}
+	}
+	if all, err := answering(t, 200, `{"request_id":"x","data":[]}`).List(t.Context()); err != nil || len(all) != 0 {
+		t.Errorf("%v, %v", all, err)
+	}
+}
+
 // answering is a client of a server that gives this one answer to everything.
 func answering(t *testing.T, status int, body string) *nylasapi.Client {
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {

@@ -155,9 +155,7 @@ func (s Store) CanPut(ctx context.Context, stored Stored) error {
 }
 
 func (s Store) move(ctx context.Context, label, from, to string) error {
-	_, err := s.API.UpdateSecretVersionStage(ctx, &secretsmanager.UpdateSecretVersionStageInput{
-		SecretId: &s.Name, VersionStage: &label, RemoveFromVersionId: &from, MoveToVersionId: &to,
-	})
+	err := s.label(ctx, &secretsmanager.UpdateSecretVersionStageInput{VersionStage: &label, RemoveFromVersionId: &from, MoveToVersionId: &to})
 	if err != nil {
 		return fmt.Errorf("move %s to the older version: %w", label, err)
 	}
@@ -165,11 +163,20 @@ func (s Store) move(ctx context.Context, label, from, to string) error {
 }
 
 func (s Store) remove(ctx context.Context, label, from string) error {
-	_, err := s.API.UpdateSecretVersionStage(ctx, &secretsmanager.UpdateSecretVersionStageInput{
-		SecretId: &s.Name, VersionStage: &label, RemoveFromVersionId: &from,
-	})
+	err := s.label(ctx, &secretsmanager.UpdateSecretVersionStageInput{VersionStage: &label, RemoveFromVersionId: &from})
 	if err != nil {
 		return fmt.Errorf("take %s away: %w", label, err)
 	}
 	return nil
+}
+
+// label changes the labels, and believes no answer that does not name the secret: a
+// revoked value must not verify after "revoked" was said.
+func (s Store) label(ctx context.Context, in *secretsmanager.UpdateSecretVersionStageInput) error {
+	in.SecretId = &s.Name
+	out, err := s.API.UpdateSecretVersionStage(ctx, in)
+	if err == nil && (out == nil || aws.ToString(out.ARN) == "") {
+		return errAnswer
+	}
+	return err
 }

@@ -161,6 +161,29 @@ func (emptyAnswers) PutSecretValue(context.Context, *secretsmanager.PutSecretVal
 	return &secretsmanager.PutSecretValueOutput{}, nil
 }
 
+func (emptyAnswers) UpdateSecretVersionStage(context.Context, *secretsmanager.UpdateSecretVersionStageInput, ...func(*secretsmanager.Options)) (*secretsmanager.UpdateSecretVersionStageOutput, error) {
+	return &secretsmanager.UpdateSecretVersionStageOutput{}, nil
+}
+
+// readable has the stand-in's values, and answers changes with nothing.
+type readable struct {
+	emptyAnswers
+	values secret.API
+}
+
+func (r readable) GetSecretValue(ctx context.Context, in *secretsmanager.GetSecretValueInput, o ...func(*secretsmanager.Options)) (*secretsmanager.GetSecretValueOutput, error) {
+	return r.values.GetSecretValue(ctx, in, o...)
+}
+
+// A value that was not revoked still verifies.
+func TestRevokedOnlyWhenSecretsManagerSaysSo(t *testing.T) {
+	_, store := start(t, "secret-A", "secret-B")
+	store.API = readable{values: store.API}
+	if id, err := store.RevokePrevious(t.Context()); err == nil {
+		t.Errorf("revoked %s", id)
+	}
+}
+
 // It is neither "no secret is stored" nor "stored".
 func TestAnswersThatAreNotSecretsManagers(t *testing.T) {
 	store := secret.Store{API: emptyAnswers{}, Name: "secret"}

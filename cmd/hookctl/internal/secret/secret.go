@@ -116,7 +116,7 @@ func (s Store) get(ctx context.Context, label string) (Version, error) {
 }
 
 // errAnswer: a 200 that Secrets Manager did not give. Its answers name a version.
-var errAnswer = errors.New("the answer names no version, so it is not Secrets Manager's (is AWS_ENDPOINT_URL right, or a proxy between?)")
+var errAnswer = errors.New("the answer names neither version nor secret, so it is not Secrets Manager's (is AWS_ENDPOINT_URL right, or a proxy between?)")
 
 // Random returns a new secret, for a stage that no real Nylas sends to.
 func Random() string { return rand.Text() }

@@ -285,7 +285,7 @@ func (s *Stage) secretsManager(w http.ResponseWriter, action string, body []byte
 		default:
 			delete(s.labelled(in.VersionStage).labels, in.VersionStage)
 		}
-		reply(w, map[string]any{})
+		reply(w, map[string]any{"ARN": "arn:aws:secretsmanager:eu-west-1:000000000000:secret:nylas", "Name": "nylas"})
 	default:
 		refuse(w, "InvalidAction", action)
 	}

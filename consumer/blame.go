@@ -90,11 +90,13 @@ func (t *tries) around(f failing, failed int) (all, mine sample, since bool) {
 // success.
 func (m *message) silence(streak int) float64 {
 	switch {
+	case m.suspicion < outrun:
+		return 0
 	case m.atHome && m.suspicion >= math.Log(20):
 		return 1
 	case m.atHome:
 		return 0.5
-	case m.suspicion > 0 && streak < 2:
+	case streak < 2:
 		return 0.25
 	}
 	return 0

@@ -5,6 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net/url"
+	"reflect"
+	"strings"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
@@ -102,6 +105,8 @@ const (
 	maxVisibility = 12 * time.Hour
 	// minVisibility leaves the heartbeat, at a quarter of it, a second.
 	minVisibility = 4 * time.Second
+	// maxHandlerTimeout leaves a message half of that for what it waits here before.
+	maxHandlerTimeout = maxVisibility / 2
 	// maxConcurrency keeps the memory of bodies of 1 MiB under a gigabyte.
 	maxConcurrency = 1000
 )
@@ -145,7 +150,7 @@ func (c Config) problems() []error {
 	if c.Concurrency < 1 || c.Concurrency > maxConcurrency {
 		problems = append(problems, fmt.Errorf("Concurrency is %d, it must be between 1 and %d", c.Concurrency, maxConcurrency))
 	}
-	if (c.S3 == nil) != (c.Bucket == "") {
+	if absent(c.S3) != (c.Bucket == "") {
 		problems = append(problems, errors.New("S3 and Bucket belong together: set both or none"))
 	}
 	return append(problems, positive("HandlerTimeout", c.HandlerTimeout)...)
@@ -154,11 +159,15 @@ func (c Config) problems() []error {
 // queueProblems is what is wrong with the part for [New] alone.
 func (c Config) queueProblems() []error {
 	var problems []error
-	if c.SQS == nil {
+	if absent(c.SQS) {
 		problems = append(problems, errors.New("SQS, the client, is missing"))
 	}
-	if c.QueueURL == "" {
-		problems = append(problems, errors.New("QueueURL is missing"))
+	problems = append(problems, queueURL("QueueURL", c.QueueURL)...)
+	if c.DeadLetterQueueURL != "" {
+		problems = append(problems, queueURL("DeadLetterQueueURL", c.DeadLetterQueueURL)...)
+	}
+	if c.HandlerTimeout > maxHandlerTimeout {
+		problems = append(problems, fmt.Errorf("HandlerTimeout is %s, it must be %s at most: SQS hides a message for %s, and it may have waited here before", c.HandlerTimeout, maxHandlerTimeout, maxVisibility))
 	}
 	if c.DeadLetterQueueURL != "" && c.DeadLetterQueueURL == c.QueueURL {
 		problems = append(problems, errors.New("DeadLetterQueueURL is the queue itself: a rejected message would come back for ever"))
@@ -172,6 +181,29 @@ func (c Config) queueProblems() []error {
 	problems = append(problems, positive("StopTimeout", c.StopTimeout)...)
 	problems = append(problems, ordered("Retry", c.RetryMin, c.RetryMax)...)
 	return append(problems, ordered("Pause", c.PauseMin, c.PauseMax)...)
+}
+
+// queueURL is what is wrong with the URL of a queue.
+func queueURL(name, text string) []error {
+	address, err := url.Parse(text)
+	switch {
+	case text == "":
+		return []error{fmt.Errorf("%s is missing", name)}
+	case err != nil || address.Scheme == "" || address.Host == "":
+		return []error{fmt.Errorf("%s is no URL; it looks like https://sqs.eu-west-1.amazonaws.com/123456789012/name", name)}
+	case strings.HasSuffix(address.Path, ".fifo"):
+		return []error{fmt.Errorf("%s is a FIFO queue: one message that waits would hold up its group, and the stack's queue is a standard one", name)}
+	}
+	return nil
+}
+
+// absent tells whether a client is nil, or a pointer that is.
+func absent(client any) bool {
+	if client == nil {
+		return true
+	}
+	value := reflect.ValueOf(client)
+	return value.Kind() == reflect.Pointer && value.IsNil()
 }
 
 func positive(name string, d time.Duration) []error {

@@ -185,6 +185,11 @@ fuzz: preflight ## fuzz the code that reads requests from outside: make fuzz FUZ
 mutation: preflight ## break the code in every small way and look whether the unit tests notice; half an hour
 	@go run ./test/mutation ./lambda/... ./notification/... ./consumer/... ./internal/...
 
+.PHONY: bench-consumer
+bench-consumer: preflight ## package consumer on a CRM that is half well: writes the table in docs/consumer.md
+	@go test -count=1 -timeout 60m -run '^TestScenarios$$' ./consumer -repeat 5 -table ../docs/consumer.md
+	@go test -count=1 -timeout 60m -run '^TestRandomScenarios$$' ./consumer -scenarios 10000
+
 .PHONY: proof
 proof: preflight ## the whole proof under faults, with its soak and a report; half an hour
 	@go run ./test/faults/proof

@@ -4,30 +4,33 @@
 // It is for the system behind the queue: write a Handler, give it to [New], call
 // [Consumer.Run]. The same Handler runs as a Lambda function with [LambdaHandler].
 //
-// # The way of one message
-//
-//  1. receive.go: a long poll asks for as many messages as handlers are free.
-//  2. work.go: the message is decoded, its body fetched from S3 where it is there
-//     (overflow.go), and its signature verified, if that is asked for.
-//  3. breaker.go: while the system behind is unavailable, it waits here.
-//  4. handle.go: the [Store] is asked for a lease on the notification's id; the
-//     handler is called; its success is recorded.
-//  5. delete.go: the message is deleted, or given back to be received again later.
-//
-// Beside that way, heartbeat.go keeps everything received hidden from other
-// consumers, and events.go tells logger and observer what happened.
-//
 // # What a handler's answer means
 //
 //   - nil: done. Recorded in the store, deleted from the queue.
-//   - [Unavailable]: the system behind is down, the message is not to blame. It stays
-//     here, hidden, and nothing is received until a single probe gets through. That
-//     uses up none of its receives. (A message that meets it again and again while
-//     others get through is to blame, and fails.)
+//   - [Unavailable] with a time: the system behind is busy. That is never the
+//     message's fault. Nothing is tried before that time, or nothing of that grant, where
+//     the others get through.
+//   - [Unavailable] with 0: the system behind failed, and nobody knows whose fault that is.
+//     The message waits here, hidden, and is tried again. What others meet meanwhile
+//     decides: where they fail as well, the system is unwell and the message is forgiven;
+//     where they get through, it has failed by itself.
 //   - [Reject]: no attempt will ever work. Moved to the dead-letter queue.
-//   - any other error, a panic, or no answer in time: this message failed. It is
-//     hidden for a while, longer each time, then received again; after the queue's
-//     maxReceiveCount SQS moves it to the dead-letter queue.
+//   - any other error, a panic, or no answer in time: this message failed, unless
+//     everything fails with it.
+//
+// A message that failed by itself is hidden for a while, longer each time, then received
+// again; after the queue's maxReceiveCount SQS moves it to the dead-letter queue. One that
+// is forgiven uses up no receive.
+//
+// # When the system is unwell
+//
+// How many handlers run at once follows what the system takes, as does what is received. It
+// shrinks with each failure and grows with each success, up to [Config.Concurrency]. When
+// everything fails there is one attempt, then another after [Config.PauseMin], doubling up
+// to [Config.PauseMax]. When one gets through it is two at once, then four. The same is
+// decided for each grant alone, so that a mailbox or a shard that is unwell does not hold
+// up the others. New messages go before those that failed. What the scenarios show is in
+// docs/consumer.md of this repository.
 //
 // # What it promises
 //
@@ -35,7 +38,6 @@
 // process it is handled once, except where a process dies, or the store fails, in
 // the moment between the handler's return and the record of it.
 //
-// It promises no order (Nylas and SQS do not either), and it does not parse the
-// body. One Consumer receives and deletes with one request at a time each, which is
-// some hundred messages a second; run more of them for more.
+// It promises no order (Nylas and SQS do not either), and it does not parse the body. It
+// holds at most 256 MiB of messages and bodies.
 package consumer

@@ -31,6 +31,9 @@ const (
 	// only the accepting.
 	defaultTimeout = 20 * time.Second
 	defaultListen  = ":8080"
+	// maxTimeout and maxConcurrency are within what package consumer takes.
+	maxTimeout     = 5 * time.Hour
+	maxConcurrency = 1000
 	// minSecretBytes is what the specification asks of a secret: 24 to 64 bytes.
 	// https://github.com/standard-webhooks/standard-webhooks/blob/main/spec/standard-webhooks.md
 	minSecretBytes = 24
@@ -93,14 +96,14 @@ func load(lookup func(string) (string, bool)) (settings, error) {
 	}
 	if text := get(concurrencyVar); text != "" {
 		var err error
-		if s.concurrency, err = strconv.Atoi(text); err != nil || s.concurrency < 1 {
-			problem(concurrencyVar, "is %q, not a number above 0", text)
+		if s.concurrency, err = strconv.Atoi(text); err != nil || s.concurrency < 1 || s.concurrency > maxConcurrency {
+			problem(concurrencyVar, "is %q, not a number from 1 to %d", text, maxConcurrency)
 		}
 	}
 	if text := get(timeoutVar); text != "" {
 		var err error
-		if s.timeout, err = time.ParseDuration(text); err != nil || s.timeout <= 0 {
-			problem(timeoutVar, `is %q, not a duration such as "20s"`, text)
+		if s.timeout, err = time.ParseDuration(text); err != nil || s.timeout <= 0 || s.timeout > maxTimeout {
+			problem(timeoutVar, `is %q, not a duration such as "20s", of %s at most`, text, maxTimeout)
 		}
 	}
 	if text := get(listenVar); text != "" {

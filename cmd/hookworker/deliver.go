@@ -53,7 +53,8 @@ func newDeliverer(s settings, m *metrics) (*deliverer, error) {
 		return nil, errors.New("http.DefaultTransport is not a Transport")
 	}
 	transport = transport.Clone()
-	transport.MaxIdleConnsPerHost = s.concurrency // one host, and the default of 2 would close the others after each delivery
+	// One host. The defaults, 2 for it and 100 in all, would close the others after each delivery.
+	transport.MaxIdleConnsPerHost, transport.MaxIdleConns = s.concurrency, s.concurrency
 	return &deliverer{
 		crm:     s.crm.String(),
 		signers: s.signers,
@@ -107,8 +108,16 @@ func outcome(response *http.Response, now time.Time) error {
 	}
 	// Also 401, 403, 404 and redirects: the address or the secret is wrong, for all
 	// of them alike, and nothing is lost while somebody sets it right.
-	return consumer.Unavailable(err, retryAfter(response.Header.Get("Retry-After"), now))
+	after := retryAfter(response.Header.Get("Retry-After"), now)
+	if status == http.StatusTooManyRequests && after == 0 {
+		after = tooMany
+	}
+	return consumer.Unavailable(err, after)
 }
+
+// tooMany is the pause after a 429 that names none: it says that the CRM is busy, and
+// nothing of the notification.
+const tooMany = time.Second
 
 // rejections are the answers by which the CRM says that this notification is at
 // fault, and will be the next time.
@@ -120,12 +129,16 @@ var rejections = map[int]bool{
 	http.StatusUnprocessableEntity:   true,
 }
 
+// maxRetryAfter in seconds is a day; the consumer waits an hour of it at most.
+const maxRetryAfter = 24 * 3600
+
 // retryAfter reads a Retry-After header, seconds or a date; 0 where it is neither.
 // https://www.rfc-editor.org/rfc/rfc9110#field.retry-after
 func retryAfter(value string, now time.Time) time.Duration {
 	value = strings.TrimSpace(value)
-	if seconds, err := strconv.ParseInt(value, 10, 32); err == nil {
-		return max(time.Duration(seconds)*time.Second, 0)
+	seconds, err := strconv.ParseInt(value, 10, 64)
+	if err == nil || errors.Is(err, strconv.ErrRange) { // then it is the largest or the smallest
+		return time.Duration(min(max(seconds, 0), maxRetryAfter)) * time.Second
 	}
 	if date, err := http.ParseTime(value); err == nil {
 		return max(date.Sub(now), 0)
@@ -151,6 +164,9 @@ func (d *deliverer) request(n notification.Notification, now time.Time) (*http.R
 	h := request.Header
 	h.Set("Content-Type", "application/json")
 	h.Set("User-Agent", "hookworker")
+	// Of a connection that the CRM has just closed, net/http sends the request again by
+	// another, if it may be repeated. Empty, the header says so and is not sent.
+	h["Idempotency-Key"] = []string{}
 	h.Set(standardwebhooks.HeaderWebhookID, id)
 	h.Set(standardwebhooks.HeaderWebhookTimestamp, strconv.FormatInt(now.Unix(), 10))
 	h.Set(standardwebhooks.HeaderWebhookSignature, strings.Join(signatures, " "))
@@ -176,7 +192,7 @@ func (d *deliverer) request(n notification.Notification, now time.Time) (*http.R
 // where it has none that a header can hold, the hash of the body.
 func deliveryID(n notification.Notification) string {
 	id := n.ID
-	if !printable(id) {
+	if !printable(id) || strings.TrimSpace(id) != id { // a header loses blanks around it, and the signature would not match
 		id = ""
 	}
 	hash := sha256.Sum256(n.Body)

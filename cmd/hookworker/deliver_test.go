@@ -1,14 +1,17 @@
 package main
 
 import (
+	"bufio"
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"net"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
+	"reflect"
 	"strconv"
 	"strings"
 	"testing"
@@ -34,7 +37,7 @@ func worker(t *testing.T, address string, changes map[string]string) (*deliverer
 		t.Fatal(err)
 	}
 	registry := prometheus.NewRegistry()
-	d, err := newDeliverer(s, newMetrics(registry))
+	d, err := newDeliverer(s, newMetrics(registry, 20*time.Second))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -171,7 +174,7 @@ func TestWhatTheAnswerMeans(t *testing.T) {
 func TestRetryAfter(t *testing.T) {
 	now := time.Date(2026, 11, 24, 20, 0, 0, 0, time.UTC)
 	for value, want := range map[string]time.Duration{
-		"": 0, "120": 2 * time.Minute, " 7 ": 7 * time.Second, "0": 0, "-5": 0, "soon": 0, "1.5": 0, "99999999999999999999": 0,
+		"": 0, "120": 2 * time.Minute, " 7 ": 7 * time.Second, "0": 0, "-5": 0, "soon": 0, "1.5": 0, "99999999999999999999": 24 * time.Hour, "-99999999999999999999": 0, "3000000000": 24 * time.Hour,
 		"Tue, 24 Nov 2026 20:10:00 GMT": 10 * time.Minute,
 		"Tue, 24 Nov 2026 19:10:00 GMT": 0,
 	} {
@@ -248,7 +251,7 @@ func TestPages(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		now := time.Now()
 		registry := prometheus.NewRegistry()
-		m := newMetrics(registry)
+		m := newMetrics(registry, 20*time.Second)
 		var s consumer.Status
 		status := func() consumer.Status { return s }
 		m.watch(registry, status)
@@ -278,10 +281,11 @@ func TestPages(t *testing.T) {
 				t.Errorf("%s: live is %d", name, code)
 			}
 		}
-		s = consumer.Status{Paused: true, InFlight: 3, Stuck: 1, Polled: now}
+		s = consumer.Status{Paused: true, InFlight: 3, Held: 2, Suspected: 1, PausedGrants: 4, Stuck: 1, Polled: now}
 		_, text := get("/metrics")
 		for _, line := range []string{
 			`hookworker_events_total{kind="rejected"} 1`, `hookworker_events_total{kind="handled"} 0`, `hookworker_crm_answers_total{status="422"} 1`,
+			"hookworker_messages_held 2", "hookworker_messages_suspected 1", "hookworker_grants_paused 4", "go_build_info", `hookworker_events_total{kind="grant_paused"} 0`,
 			"hookworker_paused 1", "hookworker_messages_in_flight 3", "hookworker_deliveries_stuck 1", "hookworker_crm_seconds_count 1",
 			"hookworker_last_poll_timestamp_seconds 9.466848e+08", "go_goroutines",
 		} {
@@ -305,5 +309,72 @@ func TestRunNamesWhatIsWrong(t *testing.T) {
 	}
 	if err := run(t.Context(), environment(map[string]string{queueVar: ""}), io.Discard); err == nil || !strings.Contains(err.Error(), queueVar) {
 		t.Errorf("no queue: %v", err)
+	}
+}
+
+// A CRM closes a connection that was idle at the moment a delivery comes by it. That is
+// no outage: the delivery goes by another connection.
+func TestConnectionThatTheCRMHasJustClosed(t *testing.T) {
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = listener.Close() }()
+	go func() {
+		for {
+			c, err := listener.Accept()
+			if err != nil {
+				return
+			}
+			lines := bufio.NewReader(c)
+			for first := true; ; first = false {
+				request, err := http.ReadRequest(lines)
+				if err != nil || !first { // the second one is read and not answered
+					break
+				}
+				if _, err := io.Copy(io.Discard, request.Body); err != nil || request.Header.Values("Idempotency-Key") != nil {
+					break
+				}
+				_, _ = io.WriteString(c, "HTTP/1.1 204 No Content\r\n\r\n")
+			}
+			_ = c.Close()
+		}
+	}()
+	d, _ := worker(t, "http://"+listener.Addr().String(), nil)
+	for i := range 5 {
+		if err := d.deliver(t.Context(), note([]byte("{}"))); err != nil {
+			t.Errorf("delivery %d: %v", i, err)
+		}
+	}
+}
+
+// The signature is over the id as the header carries it.
+func TestIDsThatAHeaderWouldChange(t *testing.T) {
+	server, got := crm(t, func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusNoContent) })
+	d, _ := worker(t, server.URL, nil)
+	verifier, err := standardwebhooks.NewWebhook(signingSecret)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, id := range []string{"n-1", " n-1", "n-1 ", "n\t1", "nü", ""} {
+		n := note([]byte("{}"))
+		n.ID = id
+		if err := d.deliver(t.Context(), n); err != nil {
+			t.Fatal(err)
+		}
+		delivery := <-got
+		if err := verifier.Verify(delivery.body, delivery.header); err != nil {
+			t.Errorf("%q: %v", id, err)
+		}
+	}
+}
+
+// 429 says that the CRM is busy, also where it says no time.
+func TestTooManyRequestsIsBusy(t *testing.T) {
+	for header, want := range map[string]time.Duration{"": time.Second, "0": time.Second, "5": 5 * time.Second} {
+		err := outcome(&http.Response{StatusCode: 429, Header: http.Header{"Retry-After": {header}}}, time.Now())
+		if !reflect.DeepEqual(err, consumer.Unavailable(fmt.Errorf("the CRM answered %d %s", 429, "Too Many Requests"), want)) {
+			t.Errorf("Retry-After %q: %#v, want a pause of %s", header, err, want)
+		}
 	}
 }

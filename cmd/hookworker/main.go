@@ -58,7 +58,7 @@ func run(ctx context.Context, lookup func(string) (string, bool), logs io.Writer
 		return err
 	}
 	registry := prometheus.NewRegistry()
-	m := newMetrics(registry)
+	m := newMetrics(registry, s.timeout)
 	d, err := newDeliverer(s, m)
 	if err != nil {
 		return err

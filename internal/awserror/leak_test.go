@@ -98,6 +98,21 @@ func TestCallWithinACall(t *testing.T) {
 	}
 }
 
+// A text that begins as another one does is replaced whole.
+func TestTextThatBeginsAsAnother(t *testing.T) {
+	short := &smithy.OperationError{ServiceID: "SQS", OperationName: "A", Err: errors.New("x")}
+	long := &smithy.OperationError{ServiceID: "SQS", OperationName: "A", Err: errors.New("x " + canary)}
+	const a = "SQS A: it failed (*errors.errorString)"
+	for _, err := range []error{errors.Join(short, long), errors.Join(long, short)} {
+		if got := Text(err); got != a+"\n"+a {
+			t.Errorf("%s", got)
+		}
+	}
+}
+
+// equivalent mutant: Network: 0 -> 1
+// Only its type counts.
+
 // What happened where AWS has not said it, each by an error of its own kind.
 func TestWhat(t *testing.T) {
 	for _, test := range []struct {

@@ -210,6 +210,7 @@ func TestTries(t *testing.T) {
 }
 
 // equivalent mutant: Own: transport.Protocols.SetHTTP1(true) -> (nothing)
+// equivalent mutant: Own: true -> false
 // Of no protocol at all, net/http makes HTTP/1.1, as of this one.
 //
 // A frozen function wakes up with connections that are dead and do not say so; over

@@ -64,12 +64,22 @@ func run(m *testing.M) (code int) {
 
 // copyCheckout copies the project's own files; what is installed beside them is linked.
 func copyCheckout(from, to string) error {
-	if err := os.RemoveAll(filepath.Join(to, ".local", "run")); err != nil {
+	// What an earlier run has left, but for the engine's own files: it may still run.
+	old, err := os.ReadDir(to)
+	if errors.Is(err, fs.ErrNotExist) {
+		err = nil
+	}
+	for _, entry := range old {
+		if entry.Name() != ".local" {
+			err = errors.Join(err, os.RemoveAll(filepath.Join(to, entry.Name())))
+		}
+	}
+	if err = errors.Join(err, os.RemoveAll(filepath.Join(to, ".local", "run"))); err != nil {
 		return err
 	}
 	installed := []string{"tools/node_modules", ".local/venv"}
 	left := append([]string{".git", ".local", "cdk.out", "bin", "tools/policy/node_modules", "test/nylas/node_modules"}, installed...)
-	err := filepath.WalkDir(from, func(path string, entry fs.DirEntry, err error) error {
+	err = filepath.WalkDir(from, func(path string, entry fs.DirEntry, err error) error {
 		if err != nil {
 			return err
 		}

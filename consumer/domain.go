@@ -133,7 +133,7 @@ func (p *domain) pause(fresh bool, asked time.Duration) time.Duration {
 	}
 	p.until, p.soon = now.Add(pause), now.Add(pause)
 	if asked == 0 && p.pauses > 0 && p.hurried < p.hurry {
-		p.soon = now.Add(min(pause, jitter(p.pauseMin/4)))
+		p.soon = now.Add(min(pause, jitter(p.pauseMin/10)))
 	}
 	p.limit, p.probing, p.bounded = 0, false, true
 	p.pauses++

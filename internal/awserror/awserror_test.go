@@ -15,6 +15,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
+
+	"github.com/onepagecrm/nylas-webhooks/internal/sdkhttp"
 )
 
 var credentials = aws.CredentialsProviderFunc(func(context.Context) (aws.Credentials, error) {
@@ -29,7 +31,7 @@ func send(t *testing.T, answer http.HandlerFunc) error {
 	t.Helper()
 	server := httptest.NewServer(answer)
 	defer server.Close()
-	client := sqs.NewFromConfig(aws.Config{Region: "us-east-1", Credentials: credentials, BaseEndpoint: &server.URL, RetryMaxAttempts: 1})
+	client := sqs.NewFromConfig(aws.Config{Region: "us-east-1", Credentials: credentials, BaseEndpoint: &server.URL, RetryMaxAttempts: 1, HTTPClient: sdkhttp.Client(&http.Client{})})
 	_, err := client.SendMessage(t.Context(), &sqs.SendMessageInput{QueueUrl: aws.String(server.URL + "/1/q"), MessageBody: aws.String(canary + strings.Repeat("x", 900_000))})
 	if err == nil {
 		t.Fatal("no error")

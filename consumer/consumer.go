@@ -11,6 +11,12 @@ import (
 	"golang.org/x/sync/semaphore"
 )
 
+// The way of one message: receive.go asks for as many as there will be handlers for.
+// gate.go and turns.go decide when a handler may be called, by what domain.go knows of the
+// system behind. work.go takes the message from there to its end, handle.go calls the
+// [Store] and the handler. blame.go judges what failed. delete.go deletes, or work.go gives
+// it back. Beside that way heartbeat.go keeps everything received hidden from others.
+
 // Consumer reads one queue. Make it with [New].
 type Consumer struct {
 	config   Config

@@ -1,9 +1,15 @@
 package main
 
 import (
+	"cmp"
+	"crypto/tls"
+	"crypto/x509"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net/url"
+	"os"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -23,7 +29,46 @@ const (
 	concurrencyVar = "HOOKWORKER_CONCURRENCY"           // deliveries at once
 	timeoutVar     = "HOOKWORKER_TIMEOUT"               // of one delivery, as in "10s"
 	listenVar      = "HOOKWORKER_LISTEN"                // address of the health checks and metrics
+	secretsFileVar = "HOOKWORKER_SIGNING_SECRETS_FILE"  // instead of the variable: a file that holds them, as a mounted secret is
+	rejectVar      = "HOOKWORKER_REJECT_STATUSES"       // which answers reject, separated by commas
+	stopVar        = "HOOKWORKER_STOP_TIMEOUT"          // of the whole stop
+	retryMinVar    = "HOOKWORKER_RETRY_MIN"             // for how long what failed is hidden, first and at most
+	retryMaxVar    = "HOOKWORKER_RETRY_MAX"
+	pauseMinVar    = "HOOKWORKER_PAUSE_MIN" // between two deliveries while the CRM takes nothing, first and at most
+	pauseMaxVar    = "HOOKWORKER_PAUSE_MAX"
+	logLevelVar    = "HOOKWORKER_LOG_LEVEL" // debug, info, warn or error
+	caVar          = "HOOKWORKER_CA_FILE"   // PEM: the authorities that the CRM's certificate may be of, beside the system's
+	certVar        = "HOOKWORKER_CLIENT_CERT_FILE"
+	keyVar         = "HOOKWORKER_CLIENT_KEY_FILE" // PEM: what the worker shows the CRM
 )
+
+// prefix begins every variable of ours. One that begins so and is none of them is
+// misspelt.
+const prefix = "HOOKWORKER_"
+
+// variables are all of them, in the order of the help.
+var variables = []struct{ name, help string }{
+	{queueVar, "required: the stack's output QueueUrl"},
+	{deadVar, "required: the stack's output DeadLetterQueueUrl"},
+	{crmVar, "required: where to POST, http or https"},
+	{secretsVar, "required, or the file: one or more whsec_..., separated by blanks"},
+	{secretsFileVar, "a file that holds them"},
+	{tableVar, "DynamoDB table that keeps duplicates away; the stack's output CompletedTableName"},
+	{bucketVar, "the stack's output BucketName, for notifications too large for SQS"},
+	{concurrencyVar, "deliveries at once (10)"},
+	{timeoutVar, "of one delivery (20s)"},
+	{rejectVar, "answers that reject a notification (400,410,413,415,422)"},
+	{retryMinVar, "for how long a notification that failed is hidden at first (10s)"},
+	{retryMaxVar, "and at most (15m)"},
+	{pauseMinVar, "between two deliveries while the CRM takes nothing, at first (1s)"},
+	{pauseMaxVar, "and at most (1m)"},
+	{stopVar, "how long a stop may take (25s)"},
+	{listenVar, "address of the health checks and metrics (:8080)"},
+	{logLevelVar, "debug, info, warn or error (info)"},
+	{caVar, "PEM file with the authorities that the CRM's certificate may be of, beside the system's"},
+	{certVar, "PEM file with the certificate that is shown to the CRM"},
+	{keyVar, "PEM file with its key"},
+}
 
 const (
 	defaultConcurrency = 10
@@ -45,19 +90,30 @@ type settings struct {
 	crm                                                 *url.URL
 	signers                                             []*standardwebhooks.Webhook
 	concurrency                                         int
-	timeout                                             time.Duration
+	timeout, stop, retryMin, retryMax                   time.Duration // 0: the consumer's default
+	pauseMin, pauseMax                                  time.Duration
+	rejects                                             map[int]bool
+	logLevel                                            slog.Level
+	tls                                                 *tls.Config
 }
 
-// load reads the settings from the environment. The error names everything that is
-// wrong, and no value that may be secret.
-func load(lookup func(string) (string, bool)) (settings, error) {
+// load reads the settings from the environment, as [os.Environ] has it. The error names
+// everything that is wrong, and no value that may be secret.
+func load(environ []string) (settings, error) {
 	var problems []error
+	values := make(map[string]string)
+	for _, variable := range environ {
+		name, value, _ := strings.Cut(variable, "=")
+		values[name] = value
+		if strings.HasPrefix(name, prefix) && !slices.ContainsFunc(variables, func(v struct{ name, help string }) bool { return v.name == name }) {
+			problems = append(problems, fmt.Errorf("%s is no setting; hookworker --help lists them", name))
+		}
+	}
 	problem := func(name, format string, args ...any) {
 		problems = append(problems, fmt.Errorf("%s %s", name, fmt.Sprintf(format, args...)))
 	}
 	get := func(name string) string {
-		value, _ := lookup(name)
-		return strings.TrimSpace(value)
+		return strings.TrimSpace(values[name])
 	}
 	required := func(name, what string) string {
 		value := get(name)
@@ -86,10 +142,24 @@ func load(lookup func(string) (string, bool)) (settings, error) {
 			problem(crmVar, "holds a user name; the CRM knows us by the signature")
 		}
 	}
-	for i, secret := range strings.Fields(required(secretsVar, "whsec_ and at least 24 random bytes in base64, for example from: echo whsec_$(openssl rand -base64 32)")) {
+	secrets, source := get(secretsVar), secretsVar
+	if file := get(secretsFileVar); file != "" {
+		if secrets != "" {
+			problem(secretsFileVar, "and %s are set: use one of them", secretsVar)
+		}
+		text, err := os.ReadFile(file)
+		if err != nil {
+			problem(secretsFileVar, "cannot be read: %v", err)
+		}
+		secrets, source = string(text), secretsFileVar
+	}
+	if strings.TrimSpace(secrets) == "" {
+		problem(source, "is not set, or empty: whsec_ and at least 24 random bytes in base64, for example from: echo whsec_$(openssl rand -base64 32)")
+	}
+	for i, secret := range strings.Fields(secrets) {
 		signer, err := newSigner(secret)
 		if err != nil {
-			problem(secretsVar, "holds an unusable secret, number %d: %v", i+1, err)
+			problem(source, "holds an unusable secret, number %d: %v", i+1, err)
 			continue
 		}
 		s.signers = append(s.signers, signer)
@@ -106,6 +176,44 @@ func load(lookup func(string) (string, bool)) (settings, error) {
 			problem(timeoutVar, `is %q, not a duration such as "20s", of %s at most`, text, maxTimeout)
 		}
 	}
+	for _, d := range []struct {
+		name  string
+		value *time.Duration
+	}{{stopVar, &s.stop}, {retryMinVar, &s.retryMin}, {retryMaxVar, &s.retryMax}, {pauseMinVar, &s.pauseMin}, {pauseMaxVar, &s.pauseMax}} {
+		if text := get(d.name); text != "" {
+			var err error
+			if *d.value, err = time.ParseDuration(text); err != nil || *d.value <= 0 || *d.value > maxTimeout {
+				problem(d.name, `is %q, not a duration such as "20s", of %s at most`, text, maxTimeout)
+			}
+		}
+	}
+	for _, bounds := range []struct {
+		low, high     string
+		min, max      time.Duration
+		lowIs, highIs time.Duration // where nothing is set
+	}{{retryMinVar, retryMaxVar, s.retryMin, s.retryMax, 10 * time.Second, 15 * time.Minute}, {pauseMinVar, pauseMaxVar, s.pauseMin, s.pauseMax, time.Second, time.Minute}} {
+		if low, high := cmp.Or(bounds.min, bounds.lowIs), cmp.Or(bounds.max, bounds.highIs); bounds.max != 0 && high < low {
+			problem(bounds.high, "is %s, less than %s, which is %s", high, bounds.low, low)
+		}
+	}
+	s.rejects = rejections
+	if text := get(rejectVar); text != "" {
+		s.rejects = map[int]bool{}
+		for part := range strings.SplitSeq(text, ",") {
+			status, err := strconv.Atoi(strings.TrimSpace(part))
+			if err != nil || status < 300 || status > 599 {
+				problem(rejectVar, "is %q, not statuses from 300 to 599, separated by commas", text)
+				break
+			}
+			s.rejects[status] = true
+		}
+	}
+	if text := get(logLevelVar); text != "" {
+		if err := s.logLevel.UnmarshalText([]byte(text)); err != nil {
+			problem(logLevelVar, "is %q, not debug, info, warn or error", text)
+		}
+	}
+	s.tls = tlsConfig(get, problem)
 	if text := get(listenVar); text != "" {
 		s.listen = text
 	}
@@ -115,12 +223,45 @@ func load(lookup func(string) (string, bool)) (settings, error) {
 	return s, nil
 }
 
+// tlsConfig is what the worker trusts and shows in TLS with the CRM; nil is Go's own.
+func tlsConfig(get func(string) string, problem func(name, format string, args ...any)) *tls.Config {
+	ca, cert, key := get(caVar), get(certVar), get(keyVar)
+	if ca == "" && cert == "" && key == "" {
+		return nil
+	}
+	config := &tls.Config{MinVersion: tls.VersionTLS12}
+	if ca != "" {
+		roots, err := x509.SystemCertPool()
+		if err != nil {
+			roots = x509.NewCertPool() // there are none on this system
+		}
+		text, err := os.ReadFile(ca)
+		if err != nil {
+			problem(caVar, "cannot be read: %v", err)
+		} else if !roots.AppendCertsFromPEM(text) {
+			problem(caVar, "holds no certificate in PEM")
+		}
+		config.RootCAs = roots
+	}
+	switch {
+	case (cert == "") != (key == ""):
+		problem(certVar, "and %s belong together: set both or none", keyVar)
+	case cert != "":
+		pair, err := tls.LoadX509KeyPair(cert, key)
+		if err != nil {
+			problem(certVar, "and %s cannot be used: %v", keyVar, err)
+		}
+		config.Certificates = []tls.Certificate{pair}
+	}
+	return config
+}
+
 // newSigner checks what the library does not: the prefix, and that there is a key.
 func newSigner(secret string) (*standardwebhooks.Webhook, error) {
-	const prefix = "whsec_"
-	key, ok := strings.CutPrefix(secret, prefix)
+	const begins = "whsec_"
+	key, ok := strings.CutPrefix(secret, begins)
 	if !ok {
-		return nil, fmt.Errorf("it does not begin with %s", prefix)
+		return nil, fmt.Errorf("it does not begin with %s", begins)
 	}
 	signer, err := standardwebhooks.NewWebhook(secret)
 	if err != nil {

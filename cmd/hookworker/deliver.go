@@ -42,6 +42,7 @@ const answerBytes = 64 << 10
 type deliverer struct {
 	crm     string
 	signers []*standardwebhooks.Webhook
+	rejects map[int]bool
 	timeout time.Duration
 	client  *http.Client
 	metrics *metrics
@@ -54,10 +55,14 @@ func newDeliverer(s settings, m *metrics) (*deliverer, error) {
 	}
 	transport = transport.Clone()
 	// One host. The defaults, 2 for it and 100 in all, would close the others after each delivery.
+	if s.tls != nil {
+		transport.TLSClientConfig = s.tls
+	}
 	transport.MaxIdleConnsPerHost, transport.MaxIdleConns = s.concurrency, s.concurrency
 	return &deliverer{
 		crm:     s.crm.String(),
 		signers: s.signers,
+		rejects: s.rejects,
 		timeout: s.timeout,
 		metrics: m,
 		client: &http.Client{
@@ -93,17 +98,17 @@ func (d *deliverer) deliver(ctx context.Context, n notification.Notification) er
 	_, _ = io.CopyN(io.Discard, response.Body, answerBytes)
 	_ = response.Body.Close()
 	d.metrics.answered(strconv.Itoa(response.StatusCode), time.Since(begin))
-	return outcome(response, time.Now())
+	return outcome(response, d.rejects, time.Now())
 }
 
 // outcome is what the CRM's answer means.
-func outcome(response *http.Response, now time.Time) error {
+func outcome(response *http.Response, rejects map[int]bool, now time.Time) error {
 	status := response.StatusCode
 	err := fmt.Errorf("the CRM answered %d %s", status, http.StatusText(status))
 	switch {
 	case status >= 200 && status < 300:
 		return nil
-	case rejections[status]:
+	case rejects[status]:
 		return consumer.Reject(err)
 	}
 	// Also 401, 403, 404 and redirects: the address or the secret is wrong, for all
@@ -119,8 +124,8 @@ func outcome(response *http.Response, now time.Time) error {
 // nothing of the notification.
 const tooMany = time.Second
 
-// rejections are the answers by which the CRM says that this notification is at
-// fault, and will be the next time.
+// rejections are the answers by which a CRM says that this notification is at fault, and
+// will be the next time; [rejectVar] names others.
 var rejections = map[int]bool{
 	http.StatusBadRequest:            true,
 	http.StatusGone:                  true,

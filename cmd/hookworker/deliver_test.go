@@ -161,7 +161,7 @@ func TestWhatTheAnswerMeans(t *testing.T) {
 				expected = "done"
 			}
 		}
-		err := outcome(response, time.Now())
+		err := outcome(response, rejections, time.Now())
 		if got := classify(t, err); got != expected {
 			t.Errorf("%d is %s, not %s", status, got, expected)
 		}
@@ -303,11 +303,11 @@ func TestRunNamesWhatIsWrong(t *testing.T) {
 	}
 	defer func() { _ = taken.Close() }()
 	t.Setenv("AWS_REGION", "us-east-1")
-	err = run(t.Context(), environment(map[string]string{listenVar: taken.Addr().String()}), io.Discard)
+	err = run(t.Context(), nil, environment(map[string]string{listenVar: taken.Addr().String()}), io.Discard, io.Discard)
 	if err == nil || !strings.Contains(err.Error(), listenVar) {
 		t.Errorf("port in use: %v", err)
 	}
-	if err := run(t.Context(), environment(map[string]string{queueVar: ""}), io.Discard); err == nil || !strings.Contains(err.Error(), queueVar) {
+	if err := run(t.Context(), nil, environment(map[string]string{queueVar: ""}), io.Discard, io.Discard); err == nil || !strings.Contains(err.Error(), queueVar) {
 		t.Errorf("no queue: %v", err)
 	}
 }
@@ -372,7 +372,7 @@ func TestIDsThatAHeaderWouldChange(t *testing.T) {
 // 429 says that the CRM is busy, also where it says no time.
 func TestTooManyRequestsIsBusy(t *testing.T) {
 	for header, want := range map[string]time.Duration{"": time.Second, "0": time.Second, "5": 5 * time.Second} {
-		err := outcome(&http.Response{StatusCode: 429, Header: http.Header{"Retry-After": {header}}}, time.Now())
+		err := outcome(&http.Response{StatusCode: 429, Header: http.Header{"Retry-After": {header}}}, rejections, time.Now())
 		if !reflect.DeepEqual(err, consumer.Unavailable(fmt.Errorf("the CRM answered %d %s", 429, "Too Many Requests"), want)) {
 			t.Errorf("Retry-After %q: %#v, want a pause of %s", header, err, want)
 		}

@@ -13,6 +13,7 @@ package main
 import (
 	"context"
 	"errors"
+	"flag"
 	"fmt"
 	"io"
 	"log/slog"
@@ -20,7 +21,9 @@ import (
 	"net/http"
 	"os"
 	"os/signal"
+	"runtime/debug"
 	"syscall"
+	"text/tabwriter"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
@@ -34,8 +37,11 @@ import (
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	err := run(ctx, os.LookupEnv, os.Stderr)
+	err := run(ctx, os.Args[1:], os.Environ(), os.Stdout, os.Stderr)
 	stop()
+	if errors.Is(err, errUsage) {
+		os.Exit(2)
+	}
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "hookworker:", err)
 		os.Exit(1)
@@ -46,10 +52,61 @@ func main() {
 // answer, and turning it into an outcome.
 const deliverGrace = 5 * time.Second
 
+// errUsage: the command line was not right; what is wrong was printed.
+var errUsage = errors.New("wrong usage")
+
+// options handles the command line. Done says that there is nothing to run.
+func options(args []string, stdout, stderr io.Writer) (done bool, err error) {
+	flags := flag.NewFlagSet("hookworker", flag.ContinueOnError)
+	flags.SetOutput(stderr)
+	flags.Usage = func() { help(stderr) }
+	version := flags.Bool("version", false, "print the version and end")
+	switch err := flags.Parse(args); {
+	case errors.Is(err, flag.ErrHelp):
+		return true, nil
+	case err != nil:
+		return true, errUsage
+	case flags.NArg() > 0:
+		fmt.Fprintf(stderr, "hookworker takes no arguments, and %q is one. hookworker --help lists its settings\n", flags.Arg(0))
+		return true, errUsage
+	case *version:
+		fmt.Fprintln(stdout, "hookworker", built())
+		return true, nil
+	}
+	return false, nil
+}
+
+// built says of what the program was built.
+func built() string {
+	info, ok := debug.ReadBuildInfo()
+	if !ok {
+		return "unknown"
+	}
+	version := info.Main.Version
+	for _, setting := range info.Settings {
+		if setting.Key == "vcs.revision" && version == "(devel)" {
+			version = setting.Value
+		}
+	}
+	return version + " " + info.GoVersion
+}
+
+func help(out io.Writer) {
+	fmt.Fprint(out, "hookworker delivers the notifications on the queue to an HTTP endpoint, until it gets SIGTERM.\n\nOptions: --help, --version. Its settings are in the environment, AWS's own beside them:\n\n")
+	table := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
+	for _, v := range variables {
+		fmt.Fprintf(table, "  %s\t%s\n", v.name, v.help)
+	}
+	_ = table.Flush() // whoever asked may be gone
+}
+
 // run is the whole program but for the process around it. It returns nil after a
 // graceful stop.
-func run(ctx context.Context, lookup func(string) (string, bool), logs io.Writer) error {
-	s, err := load(lookup)
+func run(ctx context.Context, args, environ []string, stdout, logs io.Writer) error {
+	if done, err := options(args, stdout, logs); done {
+		return err
+	}
+	s, err := load(environ)
 	if err != nil {
 		return err
 	}
@@ -70,7 +127,12 @@ func run(ctx context.Context, lookup func(string) (string, bool), logs io.Writer
 		Handler:            d.deliver,
 		HandlerTimeout:     s.timeout + deliverGrace,
 		Concurrency:        s.concurrency,
-		Logger:             slog.New(slog.NewJSONHandler(logs, nil)),
+		RetryMin:           s.retryMin,
+		RetryMax:           s.retryMax,
+		PauseMin:           s.pauseMin,
+		PauseMax:           s.pauseMax,
+		StopTimeout:        s.stop,
+		Logger:             slog.New(slog.NewJSONHandler(logs, &slog.HandlerOptions{Level: s.logLevel})),
 		Observe:            m.observe,
 	}
 	if s.bucket != "" {
@@ -98,7 +160,7 @@ func run(ctx context.Context, lookup func(string) (string, bool), logs io.Writer
 	server := &http.Server{Handler: pages(registry, worker.Status, s.concurrency), ReadHeaderTimeout: 5 * time.Second}
 	served := make(chan error, 1)
 	go func() { served <- server.Serve(listener) }()
-	c.Logger.Info("hookworker: started", "listen", listener.Addr().String(), "crm", s.crm.Host, "concurrency", s.concurrency, "table", s.table)
+	c.Logger.Info("hookworker: started", "version", built(), "listen", listener.Addr().String(), "crm", s.crm.Host, "concurrency", s.concurrency, "table", s.table)
 
 	err = worker.Run(ctx)
 	if closeErr := server.Close(); closeErr != nil {

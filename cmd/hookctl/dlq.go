@@ -30,7 +30,7 @@ five times and never deleted. SQS keeps them for 14 days from when they were fir
 sent, or rejected by the consumer.
 
 ` + lookingSays,
-		Args: cobra.NoArgs,
+		Args: commandsOnly,
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	cmd.AddCommand(newDLQList(s), newDLQShow(s), newDLQRedrive(s), newDLQExport(s), newDLQPurge(s))
@@ -155,8 +155,9 @@ func newDLQList(s streams) *cobra.Command {
 	var t target
 	var o selection
 	cmd := &cobra.Command{
-		Use:   "ls",
-		Short: "List dead letters, without their contents",
+		Use:     "ls",
+		Aliases: []string{"list"},
+		Short:   "List dead letters, without their contents",
 		Long: `ls lists the dead letters: ids, type, grant, when they were first
 sent and when SQS deletes them, never what is in them.
 

@@ -37,6 +37,8 @@ func TestExitCodesAndSentences(t *testing.T) {
 		code   int
 		stderr []string
 	}{
+		{"a command misspelt", nil, "dql ls", exitUsage, []string{`unknown command "dql"`, "Did you mean dlq?"}},
+		{"a subcommand misspelt", nil, "dlq redirve --stage local", exitUsage, []string{`unknown command "redirve" for "hookctl dlq". Did you mean redrive?`}},
 		{"unknown command", nil, "nonsense", exitUsage, []string{`unknown command "nonsense"`}},
 		{"unknown flag", nil, "demo --nonsense", exitUsage, []string{"unknown flag", "hookctl demo --help"}},
 		{"an argument too many", nil, "demo more", exitUsage, []string{"hookctl demo --help"}},
@@ -178,5 +180,19 @@ func TestHelpAndCompletion(t *testing.T) {
 		if !strings.Contains(offered, stage.Name+"\n") || !strings.Contains(help, stage.Name) {
 			t.Errorf("completion and help of --stage lack %s: %q", stage.Name, offered)
 		}
+	}
+}
+
+func TestStageOfTheEnvironment(t *testing.T) {
+	stage := standin.New(t)
+	stage.Bury(encoded(t, "one", "{}"))
+	t.Setenv("HOOKCTL_STAGE", "local")
+	for _, args := range []string{"dlq ls", "dlq list"} {
+		if code, stdout, stderr := hookctl(t, "", strings.Fields(args)...); code != exitOK {
+			t.Errorf("%s: exit code %d\n%s%s", args, code, stdout, stderr)
+		}
+	}
+	if code, _, stderr := hookctl(t, "", "dlq", "ls", "--stage", "dev"); code == exitOK {
+		t.Errorf("--stage dev was not heeded\n%s", stderr)
 	}
 }

@@ -1,10 +1,13 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
 	"io"
+	"os"
+	"strings"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/cloudformation"
@@ -52,7 +55,7 @@ Exit codes:
   130  interrupted`,
 		SilenceUsage:  true,
 		SilenceErrors: true,
-		Args:          cobra.NoArgs,
+		Args:          commandsOnly,
 		RunE:          func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	root.SetIn(s.in)
@@ -63,10 +66,26 @@ Exit codes:
 	return root
 }
 
+// commandsOnly refuses what is no command of this one, and names those that look like it.
+func commandsOnly(cmd *cobra.Command, given []string) error {
+	if len(given) == 0 {
+		return nil
+	}
+	like := ""
+	cmd.SuggestionsMinimumDistance = 2 // cobra's default, which it does not set before this
+	if names := cmd.SuggestionsFor(given[0]); len(names) > 0 {
+		like = ". Did you mean " + strings.Join(names, " or ") + "?"
+	}
+	return fmt.Errorf("unknown command %q for %q%s", given[0], cmd.CommandPath(), like)
+}
+
 // usageErrors marks what cobra itself refuses (flags, arguments, unknown commands)
 // as given wrongly, for every command.
 func usageErrors(cmd *cobra.Command) {
 	cmd.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
+		if cmd.HasSubCommands() { // a flag of a command that is misspelt
+			err = cmp.Or(commandsOnly(cmd, cmd.Flags().Args()), err)
+		}
 		return usagef("%w. See: %s --help", err, cmd.CommandPath())
 	})
 	if args := cmd.Args; args != nil {
@@ -82,6 +101,9 @@ func usageErrors(cmd *cobra.Command) {
 	}
 }
 
+// stageVar is the environment variable with the stage of commands that are given none.
+const stageVar = "HOOKCTL_STAGE"
+
 // target are the flags of every command that works on a stage.
 type target struct {
 	stage string
@@ -94,11 +116,14 @@ func (t *target) flags(cmd *cobra.Command) {
 }
 
 func (t *target) stageFlag(cmd *cobra.Command) {
-	cmd.Flags().StringVar(&t.stage, "stage", "", "the stage to work on: "+joined(stageNames())+" (required)")
+	cmd.Flags().StringVar(&t.stage, "stage", "", "the stage to work on: "+joined(stageNames())+" (default: "+stageVar+")")
 	// Not MarkFlagRequired: its error cannot be told from other failures.
 	cmd.PreRunE = func(*cobra.Command, []string) error {
 		if t.stage == "" {
-			return usagef("--stage is missing. The stages are %s", joined(stageNames()))
+			t.stage = os.Getenv(stageVar)
+		}
+		if t.stage == "" {
+			return usagef("--stage is missing, and %s is not set. The stages are %s", stageVar, joined(stageNames()))
 		}
 		return t.formed()
 	}

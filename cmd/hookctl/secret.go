@@ -24,7 +24,7 @@ deliveries for up to 20 minutes.
 
 No command shows a value, and none takes one as an argument, where the shell's
 history and the list of processes would keep it.`,
-		Args: cobra.NoArgs,
+		Args: commandsOnly,
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	cmd.AddCommand(newSecretSet(s), newSecretStatus(s), newSecretRotate(s), newSecretRevokePrevious(s))

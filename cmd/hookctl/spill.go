@@ -21,7 +21,7 @@ func newSpill(s streams) *cobra.Command {
 		Long: `spill works on the notifications that the receiver keeps in the stage's bucket when SQS
 does not take them in time. Nylas was told 200 for each, so nobody sends them again:
 they reach the consumer when they are replayed. S3 keeps them for 30 days.`,
-		Args: cobra.NoArgs,
+		Args: commandsOnly,
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	cmd.AddCommand(newSpillList(s), newSpillReplay(s))
@@ -48,8 +48,9 @@ func newSpillList(s streams) *cobra.Command {
 	var t target
 	var most int
 	cmd := &cobra.Command{
-		Use:   "ls",
-		Short: "List spilled notifications, the oldest first, without their contents",
+		Use:     "ls",
+		Aliases: []string{"list"},
+		Short:   "List spilled notifications, the oldest first, without their contents",
 		Example: `  hookctl spill ls --stage prod
   hookctl spill ls --stage prod --json | jq '.objects | length'`,
 		Args: cobra.NoArgs,

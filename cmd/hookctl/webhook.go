@@ -32,7 +32,7 @@ the one that is registered for the stage's deployed URL, or on the one that --id
 compressed_delivery is always turned off: API Gateway unpacks a compressed body before
 the function sees it, and its signature cannot be verified then.
 ` + nylasKeyHelp,
-		Args: cobra.NoArgs,
+		Args: commandsOnly,
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	cmd.AddCommand(newWebhookCreate(s), newWebhookList(s), newWebhookStatus(s), newWebhookUpdate(s),

@@ -22,8 +22,9 @@ type webhookListOptions struct {
 func newWebhookList(s streams) *cobra.Command {
 	var o webhookListOptions
 	cmd := &cobra.Command{
-		Use:   "list",
-		Short: "List the webhooks of the Nylas application",
+		Use:     "list",
+		Aliases: []string{"ls"},
+		Short:   "List the webhooks of the Nylas application",
 		Long: `list shows all webhooks of the Nylas application that the key belongs to. With
 --stage it marks the one that is registered for the stage's deployed URL.
 ` + nylasKeyHelp,

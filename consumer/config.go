@@ -42,7 +42,7 @@ type Config struct {
 	// large for SQS, about 800 kB that do not compress: their bodies are in the bucket,
 	// under overflow/. Without them such a message is unreadable. The client is an
 	// *s3.Client.
-	S3     s3API
+	S3     S3API
 	Bucket string
 	// HandlerTimeout is how long one call of the handler may take. Default 30 s.
 	HandlerTimeout time.Duration
@@ -62,7 +62,7 @@ type Config struct {
 	// All below is for [New] only: in a Lambda function, AWS does the receiving.
 
 	// SQS and QueueURL are required. The client is an *sqs.Client.
-	SQS      sqsAPI
+	SQS      SQSAPI
 	QueueURL string
 	// DeadLetterQueueURL is where [Reject]ed messages go. It needs the permission to
 	// send there.
@@ -88,10 +88,10 @@ type Config struct {
 	decoded *semaphore.Weighted // bounds the bodies in memory; nil: unbounded
 }
 
-// sqsAPI is what the consumer needs of *sqs.Client. Its IAM actions are
+// SQSAPI is what the consumer needs of *sqs.Client. Its IAM actions are
 // sqs:ReceiveMessage, DeleteMessage and ChangeMessageVisibility on the queue, and
 // SendMessage on the dead-letter queue where [Config.DeadLetterQueueURL] is set.
-type sqsAPI interface {
+type SQSAPI interface {
 	ReceiveMessage(context.Context, *sqs.ReceiveMessageInput, ...func(*sqs.Options)) (*sqs.ReceiveMessageOutput, error)
 	DeleteMessageBatch(context.Context, *sqs.DeleteMessageBatchInput, ...func(*sqs.Options)) (*sqs.DeleteMessageBatchOutput, error)
 	ChangeMessageVisibility(context.Context, *sqs.ChangeMessageVisibilityInput, ...func(*sqs.Options)) (*sqs.ChangeMessageVisibilityOutput, error)

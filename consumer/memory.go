@@ -1,6 +1,7 @@
 package consumer
 
 import (
+	"cmp"
 	"context"
 	"sync"
 	"time"
@@ -8,8 +9,12 @@ import (
 
 // MemoryStore is a [Store] for tests and for a single process that may forget when
 // it restarts. It holds one small entry for every notification of the last
-// [DefaultRetention].
+// [MemoryStore.Retention].
 type MemoryStore struct {
+	// Retention is how long a completed notification is remembered; 0 is
+	// [DefaultRetention]. Set it before the first use.
+	Retention time.Duration
+
 	mu      sync.Mutex
 	entries map[string]entry
 	swept   time.Time
@@ -50,7 +55,7 @@ func (s *MemoryStore) Extend(_ context.Context, id, owner string, until time.Tim
 // Complete implements [Store].
 func (s *MemoryStore) Complete(_ context.Context, id, owner string) error {
 	return s.change(id, owner, func(e entry) {
-		e.completed, e.until = true, time.Now().Add(DefaultRetention)
+		e.completed, e.until = true, time.Now().Add(cmp.Or(s.Retention, DefaultRetention))
 		s.entries[id] = e
 	})
 }

@@ -14,9 +14,9 @@ import (
 	"github.com/onepagecrm/nylas-webhooks/notification"
 )
 
-// s3API is what the consumer needs of *s3.Client. Its IAM action is s3:GetObject on
+// S3API is what the consumer needs of *s3.Client. Its IAM action is s3:GetObject on
 // the bucket's overflow/*.
-type s3API interface {
+type S3API interface {
 	GetObject(context.Context, *s3.GetObjectInput, ...func(*s3.Options)) (*s3.GetObjectOutput, error)
 }
 

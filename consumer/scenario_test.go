@@ -178,7 +178,7 @@ func (s slowStore) Extend(ctx context.Context, id, owner string, until time.Time
 // run starts a consumer. Each call is one more replica.
 func (w *world) run(c Config) *bench { return w.runOn(w.queue, c) }
 
-func (w *world) runOn(client sqsAPI, c Config) *bench {
+func (w *world) runOn(client SQSAPI, c Config) *bench {
 	b := &bench{t: w.t, queue: w.queue, ended: make(chan error, 1)}
 	c.SQS, c.QueueURL, c.Logger = client, "https://sqs.eu-west-1.amazonaws.com/1/queue", slog.New(slog.DiscardHandler)
 	if c.Handler == nil {

@@ -94,3 +94,28 @@ func recovered(what string, err *error) {
 		*err = fmt.Errorf("%s: %w", what, &panicError{value, debug.Stack()})
 	}
 }
+
+// Prefixed returns a store that puts prefix before every id, so that two applications
+// that each handle the same notifications can share a table.
+func Prefixed(store Store, prefix string) Store { return prefixed{store, prefix} }
+
+type prefixed struct {
+	store  Store
+	prefix string
+}
+
+func (p prefixed) Begin(ctx context.Context, id, owner string, until time.Time) (Claim, error) {
+	return p.store.Begin(ctx, p.prefix+id, owner, until)
+}
+
+func (p prefixed) Extend(ctx context.Context, id, owner string, until time.Time) error {
+	return p.store.Extend(ctx, p.prefix+id, owner, until)
+}
+
+func (p prefixed) Complete(ctx context.Context, id, owner string) error {
+	return p.store.Complete(ctx, p.prefix+id, owner)
+}
+
+func (p prefixed) Release(ctx context.Context, id, owner string) error {
+	return p.store.Release(ctx, p.prefix+id, owner)
+}

@@ -20,12 +20,11 @@ type bench struct {
 	queue    *fakeQueue
 	consumer *Consumer
 
-	mu      sync.Mutex
-	events  []Event
-	logged  bytes.Buffer
-	cancel  context.CancelFunc
-	ended   chan error
-	verbose bool
+	mu     sync.Mutex
+	events []Event
+	logged bytes.Buffer
+	cancel context.CancelFunc
+	ended  chan error
 }
 
 var secret = canary.New("secret")

@@ -227,7 +227,7 @@ func (g *gate) finish(t turn, r outcome, retryAfter, took time.Duration) (change
 			}
 		}
 	case outcomeBusy:
-		changes = g.ask(t, p, retryAfter)
+		changes = g.ask(t, retryAfter)
 	}
 	if p != nil {
 		g.release(p)

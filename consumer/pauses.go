@@ -6,9 +6,9 @@ import (
 
 // ask closes everything for as long as the system asked, or only the grant, where few
 // are asked, again and again, while others get through.
-func (g *gate) ask(t turn, p *domain, retryAfter time.Duration) []change {
+func (g *gate) ask(t turn, retryAfter time.Duration) []change {
 	now := time.Now()
-	if p = g.watch(t.grant); p != nil {
+	if p := g.watch(t.grant); p != nil {
 		p.probing = p.probing && !t.domainProbe
 		if p.paused() && !t.domainProbe && !g.all.paused() { // begun before
 			p.until = maxTime(p.until, now.Add(retryAfter))

@@ -29,9 +29,9 @@ const (
 	tableCompleted = "completed_at" // RFC 3339, for people
 )
 
-// dynamoDBAPI is what the store needs of *dynamodb.Client. Its IAM actions are
+// DynamoDBAPI is what the store needs of *dynamodb.Client. Its IAM actions are
 // dynamodb:PutItem, UpdateItem and DeleteItem.
-type dynamoDBAPI interface {
+type DynamoDBAPI interface {
 	PutItem(context.Context, *dynamodb.PutItemInput, ...func(*dynamodb.Options)) (*dynamodb.PutItemOutput, error)
 	UpdateItem(context.Context, *dynamodb.UpdateItemInput, ...func(*dynamodb.Options)) (*dynamodb.UpdateItemOutput, error)
 	DeleteItem(context.Context, *dynamodb.DeleteItemInput, ...func(*dynamodb.Options)) (*dynamodb.DeleteItemOutput, error)
@@ -41,7 +41,7 @@ type dynamoDBAPI interface {
 // notification, changed only by conditional writes. It compares the clocks of the
 // processes; a skew of some seconds lets a second attempt begin that much early.
 type DynamoDBStore struct {
-	client    dynamoDBAPI
+	client    DynamoDBAPI
 	table     string
 	retention time.Duration
 }
@@ -49,7 +49,7 @@ type DynamoDBStore struct {
 // NewDynamoDBStore returns a store in the table of that name. Retention is how long
 // a completed notification is remembered; 0 is [DefaultRetention], and less than
 // [MinRetention] is an error.
-func NewDynamoDBStore(client dynamoDBAPI, table string, retention time.Duration) (*DynamoDBStore, error) {
+func NewDynamoDBStore(client DynamoDBAPI, table string, retention time.Duration) (*DynamoDBStore, error) {
 	if retention == 0 {
 		retention = DefaultRetention
 	}

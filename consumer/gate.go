@@ -51,8 +51,9 @@ const (
 	maxGrants = 10_000
 	// leastMost is for few handlers: ten failures in a row, not one, are a pause.
 	leastMost = 10
-	// spareHurry is how many probes more than handlers hurry.
-	spareHurry = 10
+	// spareHurry is how many probes more than handlers hurry: so many bad messages in front
+	// of the queue cost seconds, not a long pause each. In an outage so many wait here.
+	spareHurry = 100
 )
 
 // domainS3 is the domain of bodies fetched from S3. No grant id begins with a zero byte.

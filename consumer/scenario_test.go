@@ -337,6 +337,53 @@ func backlogWithBad(percent int) scenario {
 	}
 }
 
+// refusedFirst is a burst of bad messages in front of good ones, of which more come, one
+// a second.
+func refusedFirst(n int) scenario {
+	return scenario{
+		name: fmt.Sprintf("%d always refused, then 200 good", n), ideal: "the good in 1 s; the bad in 5 receives", least: 0.01,
+		run: func(w *world) measured {
+			w.system.latency, w.system.rules = 50*time.Millisecond, []rule{never}
+			w.backlog(n, everyNth(1, bad))
+			w.run(Config{})
+			w.backlog(200, nil)
+			m := timed(w, 200, time.Second, time.Hour)
+			begin := time.Now()
+			for w.queue.deadLetters() < n && time.Since(begin) < 2*time.Hour {
+				w.steady(1, time.Minute, nil)
+			}
+			m.note += fmt.Sprintf("; %d of the bad dead letters after %s", w.queue.deadLetters(), time.Since(begin).Round(time.Minute))
+			return m
+		},
+	}
+}
+
+// firstTryFails is a backlog of which so many of each thousand fail at their first try.
+func firstTryFails(perMille int) scenario {
+	const messages, latency = 5000, 50 * time.Millisecond
+	return scenario{
+		name: fmt.Sprintf("%d of each 1,000 fail once, in one burst", perMille), ideal: "200 tries a second", least: 0.2,
+		run: func(w *world) measured {
+			failed := map[string]bool{}
+			w.system.latency = latency
+			w.system.rules = []rule{func(n notification.Notification, _ int) (error, bool) {
+				first := n.Type == bad && !failed[n.ID]
+				failed[n.ID] = true
+				return Unavailable(errUnavailable, 0), first
+			}}
+			w.backlog(messages, func(i int, n *notification.Notification) {
+				if i%1000 < perMille {
+					n.Type = bad
+				}
+			})
+			w.run(Config{})
+			m := timed(w, messages, messages*latency/10, time.Hour)
+			m.dead = w.queue.deadLetters()
+			return m
+		},
+	}
+}
+
 func hiccups(percent, messages int) scenario {
 	const latency = 50 * time.Millisecond
 	return scenario{
@@ -426,19 +473,10 @@ func scenarios(long bool) []scenario {
 		hours, hour, hiccup, outage = 3*time.Hour, time.Hour, 20_000, 10_000
 	}
 	all := []scenario{
-		{name: "20 always refused, then 200 good", ideal: "the good in 2 s; the bad in 5 receives", least: 0.01, run: func(w *world) measured {
-			w.system.latency, w.system.rules = 50*time.Millisecond, []rule{never}
-			w.backlog(20, everyNth(1, bad))
-			w.run(Config{})
-			w.backlog(200, nil)
-			m := timed(w, 200, time.Second, time.Hour)
-			empty := w.gone(time.Hour)
-			m.note += fmt.Sprintf("; %d of the bad dead letters after %s", w.queue.deadLetters(), empty.Round(time.Second))
-			return m
-		}},
+		refusedFirst(20), refusedFirst(100),
 		backlogWithBad(1), backlogWithBad(5), backlogWithBad(10), backlogWithBad(20),
 		steadyBad(2, 10, hours), steadyBad(10, 5, hours),
-		hiccups(1, hiccup), hiccups(5, hiccup), hiccups(20, hiccup),
+		hiccups(1, hiccup), hiccups(5, hiccup), hiccups(20, hiccup), firstTryFails(65),
 		capacity(9), capacity(3),
 		rateLimit(1), rateLimit(2),
 		shard(hour),

@@ -37,8 +37,9 @@ type domain struct {
 	bounded    bool // the limit holds; a grant's only after a pause, until it is well again
 
 	// A grant's:
-	line    []*waiter // messages that wait for its pause to end
-	askedAt time.Time // when the system last asked for a pause
+	line     []*waiter // messages that wait for its pause to end
+	askedAt  time.Time // when the system last asked for a pause
+	failedAt time.Time // or something failed
 }
 
 func (p *domain) paused() bool { return p.limit < 1 }

@@ -2,6 +2,7 @@ package consumer
 
 import (
 	"context"
+	"maps"
 	"sync"
 	"time"
 )
@@ -49,6 +50,9 @@ const (
 	// maxGrants bounds how many grants are watched. More do not fail at once, or it is
 	// everybody's outage.
 	maxGrants = 10_000
+	// idleAfter is when nothing is expected of a grant any more: every message that failed
+	// with it has been tried again by then, see [Config.RetryMax].
+	idleAfter = time.Hour
 	// leastMost is for few handlers: ten failures in a row, not one, are a pause.
 	leastMost = 10
 	// spareHurry is how many probes more than handlers hurry: so many bad messages in front
@@ -236,17 +240,32 @@ func (g *gate) finish(t turn, r outcome, retryAfter, took time.Duration) (change
 	return changes
 }
 
-// watch returns the grant's domain, which exists from its first failure on.
+// watch returns the grant's domain, which exists from its first failure on, for another
+// failure. Nil: so many are watched already.
 func (g *gate) watch(grant string) *domain {
 	if grant == "" {
 		return nil
 	}
 	p := g.grants[grant]
-	if p == nil && len(g.grants) < maxGrants {
+	if p == nil {
+		if len(g.grants) >= maxGrants && !g.forgetIdle() {
+			return nil
+		}
 		p = g.domain()
 		g.grants[grant] = p
 	}
+	p.failedAt = time.Now()
 	return p
+}
+
+// forgetIdle makes room: it forgets the grants of which nothing is here and nothing
+// failed lately, such as those that were removed at Nylas.
+func (g *gate) forgetIdle() bool {
+	before := len(g.grants)
+	maps.DeleteFunc(g.grants, func(_ string, p *domain) bool {
+		return p.running == 0 && len(p.line) == 0 && time.Since(p.failedAt) >= idleAfter
+	})
+	return len(g.grants) < before
 }
 
 // unwatch ends that, for a grant that is well and was not asked for a pause lately.

@@ -106,6 +106,7 @@ func (p *goPackage) try(ctx context.Context, scratch, only string) (result, erro
 	var mu sync.Mutex
 	var r result
 	var failures error
+	done := 0
 	met := map[string]bool{} // of the accepted ones, those that survived
 	each(all, func(m mutant) {
 		if ctx.Err() != nil {
@@ -114,6 +115,9 @@ func (p *goPackage) try(ctx context.Context, scratch, only string) (result, erro
 		verdict, err := p.judge(ctx, scratch, m, took)
 		mu.Lock()
 		defer mu.Unlock()
+		if done++; done%100 == 0 {
+			fmt.Fprintf(os.Stderr, "%s: %d of %d\n", p.name(), done, len(all))
+		}
 		switch {
 		case err != nil:
 			failures = errors.Join(failures, err)
@@ -127,6 +131,7 @@ func (p *goPackage) try(ctx context.Context, scratch, only string) (result, erro
 		default:
 			r.survived++
 			r.survivors = append(r.survivors, m)
+			fmt.Fprintf(os.Stderr, "survived: %s:%d %s\n", relative(m.file), m.line, m.id) // a run takes long
 		}
 	})
 	for id := range accepted {

@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/onepagecrm/nylas-webhooks/consumer/consumertest"
 	"github.com/onepagecrm/nylas-webhooks/notification"
 	"github.com/onepagecrm/nylas-webhooks/test/canary"
 )
@@ -43,7 +44,7 @@ func note(id string) notification.Notification {
 func start(t *testing.T, q *fakeQueue, config Config) *bench {
 	t.Helper()
 	b := &bench{t: t, queue: q, ended: make(chan error, 1)}
-	config.SQS, config.QueueURL = q, "https://queue"
+	config.SQS, config.QueueURL = q, consumertest.URL
 	config.Logger = slog.New(slog.NewJSONHandler(&lockedWriter{mu: &b.mu, to: &b.logged}, &slog.HandlerOptions{Level: slog.LevelDebug}))
 	config.Observe = func(e Event) {
 		b.mu.Lock()
@@ -75,9 +76,9 @@ func (w *lockedWriter) Write(p []byte) (int, error) {
 // drained waits until the queue is empty, at most for d.
 func (b *bench) drained(d time.Duration) {
 	b.t.Helper()
-	for end := time.Now().Add(d); b.queue.left() > 0; time.Sleep(500 * time.Millisecond) {
+	for end := time.Now().Add(d); b.queue.Left() > 0; time.Sleep(500 * time.Millisecond) {
 		if time.Now().After(end) {
-			b.t.Fatalf("%d messages are left after %s", b.queue.left(), d)
+			b.t.Fatalf("%d messages are left after %s", b.queue.Left(), d)
 		}
 	}
 }

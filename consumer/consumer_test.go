@@ -85,8 +85,8 @@ func TestConcurrencyIsBounded(t *testing.T) {
 		if took > 31*time.Second {
 			t.Errorf("took %s: handlers were idle", took)
 		}
-		if q.inFlight > 2*7 { // seven at work, seven about to be deleted
-			t.Errorf("%d were in flight: received without a handler", q.inFlight)
+		if q.MostInFlight() > 2*7 { // seven at work, seven about to be deleted
+			t.Errorf("%d were in flight: received without a handler", q.MostInFlight())
 		}
 		if q.extends != 0 {
 			t.Errorf("%d heartbeats for handlers of a second", q.extends)
@@ -100,7 +100,7 @@ func TestConcurrencyIsBounded(t *testing.T) {
 func TestHeartbeatHidesWhileTheHandlerWorks(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		q := newFakeQueue(t)
-		m := q.send(note("long"))
+		long := q.send(note("long"))
 		failures := 0
 		q.fault = func(action, _ string) error {
 			// Every other beat fails, in one or the other way.
@@ -122,8 +122,8 @@ func TestHeartbeatHidesWhileTheHandlerWorks(t *testing.T) {
 		}})
 		b.drained(time.Hour)
 		b.mustStop()
-		if m.receives != 1 {
-			t.Errorf("received %d times", m.receives)
+		if n := len(q.message(long).Received); n != 1 {
+			t.Errorf("received %d times", n)
 		}
 		if q.extends > 200 {
 			t.Errorf("%d beats in 30 minutes", q.extends)
@@ -167,8 +167,9 @@ func TestFailureBacksOffAndEndsInTheDeadLetterQueue(t *testing.T) {
 					t.Errorf("error %q", e.Err)
 				}
 				low := 5 * time.Second // half of RetryMin, by the jitter
-				for i := 1; i < len(bad.receivedAt); i, low = i+1, 2*low {
-					gap := bad.receivedAt[i].Sub(bad.receivedAt[i-1])
+				received := q.message(bad).Received
+				for i := 1; i < len(received); i, low = i+1, 2*low {
+					gap := received[i].Sub(received[i-1])
 					if gap < low || gap > 2*low+42*time.Second { // the handler's 30 s, a second's rounding, a poll
 						t.Errorf("receive %d came %s after the one before", i+1, gap)
 					}
@@ -207,7 +208,7 @@ func TestUnreadableAndUnverifiedAreLeftToTheRedrivePolicy(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				q := newFakeQueue(t)
-				q.sendWire(c.wire)
+				q.SendWire(c.wire)
 				b := start(t, q, Config{
 					Secrets: func(context.Context) ([]string, error) { return []string{secret}, nil },
 					Handler: func(context.Context, notification.Notification) error {
@@ -249,7 +250,7 @@ func TestReject(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				q := newFakeQueue(t)
-				m := q.send(note("bad"))
+				id := q.send(note("bad"))
 				q.fault = func(action, _ string) error {
 					if action == "SendMessage" {
 						return failure
@@ -268,14 +269,15 @@ func TestReject(t *testing.T) {
 					}
 					return
 				}
-				if len(q.sent) != 1 || m.receives != 1 || b.count(Rejected) != 1 {
-					t.Fatalf("sent %d times, received %d times, %d events", len(q.sent), m.receives, b.count(Rejected))
+				m := q.message(id)
+				if len(q.Rejected()) != 1 || len(m.Received) != 1 || b.count(Rejected) != 1 {
+					t.Fatalf("sent %d times, received %d times, %d events", len(q.Rejected()), len(m.Received), b.count(Rejected))
 				}
-				sent := q.sent[0]
-				if *sent.QueueUrl != "https://dead" || *sent.MessageBody != m.wire.Body || *sent.MessageGroupId != "grant-1" {
+				sent := q.Rejected()[0]
+				if *sent.QueueUrl != "https://dead" || *sent.MessageBody != m.Wire.Body || *sent.MessageGroupId != "grant-1" {
 					t.Errorf("sent %v", sent)
 				}
-				for name, a := range m.wire.Attributes {
+				for name, a := range m.Wire.Attributes {
 					if got := sent.MessageAttributes[name]; *got.StringValue != a.Value || *got.DataType != a.DataType {
 						t.Errorf("attribute %s: %v", name, got)
 					}

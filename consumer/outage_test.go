@@ -60,8 +60,8 @@ func TestTwoHoursOfOutageUseUpNoReceives(t *testing.T) {
 				}
 				// The probes that hurry, 120, and what a moment lets through: 20 handlers of 50 ms
 				// for a second.
-				if q.inFlight > 2*concurrency+120+400 {
-					t.Errorf("%d were in flight", q.inFlight)
+				if q.MostInFlight() > 2*concurrency+120+400 {
+					t.Errorf("%d were in flight", q.MostInFlight())
 				}
 				if b.count(Paused) == 0 || b.count(Resumed) == 0 {
 					t.Error("not told of")
@@ -84,11 +84,11 @@ func TestRestartDuringAnOutageCostsOneReceive(t *testing.T) {
 			b.mustStop()
 		}
 		received := 0
-		for _, m := range q.messages {
-			if m.receives > 1 {
-				t.Errorf("%s was received %d times", m.id, m.receives)
+		for _, m := range q.Messages() {
+			if len(m.Received) > 1 {
+				t.Errorf("%s was received %d times", m.ID, len(m.Received))
 			}
-			received += m.receives
+			received += len(m.Received)
 		}
 		if received != 3 {
 			t.Errorf("%d receives by 3 starts", received)
@@ -219,7 +219,7 @@ func TestMessageThatTheSystemNeverTakesIsFoundOut(t *testing.T) {
 						t.Errorf("took %s", time.Since(begin))
 					}
 					// It takes others that get through to tell it from an outage.
-					for i := 0; q.left() > 0 && i < 500; i++ {
+					for i := 0; q.Left() > 0 && i < 500; i++ {
 						q.send(note(fmt.Sprintf("later-%d", i)))
 						time.Sleep(5 * time.Second)
 					}

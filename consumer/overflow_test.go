@@ -80,7 +80,7 @@ func TestOverflow(t *testing.T) {
 				if err != nil {
 					t.Fatal(err)
 				}
-				q.sendWire(small)
+				q.SendWire(small)
 				handled := 0
 				config := Config{
 					Secrets: func(context.Context) ([]string, error) { return []string{secret}, nil },

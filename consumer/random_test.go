@@ -236,14 +236,12 @@ func runPlan(t *testing.T, seed uint64) {
 // missing says where the good are that were not taken.
 func (w *world) missing() string {
 	var says []string
-	w.queue.mu.Lock()
-	for _, m := range w.queue.messages {
-		id := m.wire.Attributes[notification.AttrNotificationID].Value
-		if m.wire.Attributes[notification.AttrType].Value != bad && w.system.taken[id] == 0 {
-			says = append(says, fmt.Sprintf("%s received %d times, hidden for %s", m.id, m.receives, time.Until(m.visible)))
+	for _, m := range w.queue.Messages() {
+		id := m.Wire.Attributes[notification.AttrNotificationID].Value
+		if m.Wire.Attributes[notification.AttrType].Value != bad && w.system.taken[id] == 0 {
+			says = append(says, fmt.Sprintf("%s received %d times, hidden for %s", m.ID, len(m.Received), time.Until(m.Visible)))
 		}
 	}
-	w.queue.mu.Unlock()
 	for _, b := range w.benches {
 		says = append(says, fmt.Sprintf("%+v", b.consumer.Status()))
 	}

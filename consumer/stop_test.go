@@ -35,12 +35,12 @@ func TestStopLetsHandlersFinish(t *testing.T) {
 		if handled < 11 || handled > 20 { // two rounds; the first begins with one and grows
 			t.Errorf("%d handled", handled)
 		}
-		if q.left() != 50-handled {
-			t.Errorf("%d left: something finished was not deleted", q.left())
+		if q.Left() != 50-handled {
+			t.Errorf("%d left: something finished was not deleted", q.Left())
 		}
-		for _, m := range q.messages {
-			if !m.deleted && m.receives > 0 && m.visible.After(time.Now()) {
-				t.Errorf("%s was received and not given back", m.id)
+		for _, m := range q.Messages() {
+			if !m.Deleted && len(m.Received) > 0 && m.Visible.After(time.Now()) {
+				t.Errorf("%s was received and not given back", m.ID)
 			}
 		}
 	})
@@ -68,10 +68,11 @@ func TestStopGivesBackWhatThePollBrought(t *testing.T) {
 		time.Sleep(5 * time.Second)
 		b.cancel()
 		synctest.Wait()
-		m := q.send(note("late"))
+		late := q.send(note("late"))
 		b.mustStop()
-		if m.receives != 1 || m.visible.After(time.Now()) {
-			t.Errorf("received %d times, visible %s", m.receives, m.visible)
+		m := q.message(late)
+		if len(m.Received) != 1 || m.Visible.After(time.Now()) {
+			t.Errorf("received %d times, visible %s", len(m.Received), m.Visible)
 		}
 		b.first(Released)
 	})
@@ -82,7 +83,7 @@ func TestStopBreaksOffWhatTakesTooLong(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				q := newFakeQueue(t)
-				m := q.send(note("long"))
+				long := q.send(note("long"))
 				store := NewMemoryStore()
 				b := start(t, q, Config{Store: store, HandlerTimeout: time.Hour, StopTimeout: 10 * time.Second, Handler: func(ctx context.Context, _ notification.Notification) error {
 					if obeys {
@@ -100,8 +101,8 @@ func TestStopBreaksOffWhatTakesTooLong(t *testing.T) {
 				}
 				claim, _ := store.Begin(t.Context(), "long", "next", time.Now().Add(time.Minute))
 				if obeys {
-					if err != nil || m.visible.After(time.Now()) || claim.State != Claimed {
-						t.Errorf("%v; visible %s; the next attempt finds it %s", err, m.visible, claim.State)
+					if m := q.message(long); err != nil || m.Visible.After(time.Now()) || claim.State != Claimed {
+						t.Errorf("%v; visible %s; the next attempt finds it %s", err, m.Visible, claim.State)
 					}
 					return
 				}
@@ -129,7 +130,7 @@ func TestStuckHandlersKeepTheirPlaceUntilNoneIsLeft(t *testing.T) {
 		}})
 		first := q.send(note("stuck-1"))
 		time.Sleep(36 * time.Second) // timeout and grace
-		if e := b.first(Stuck); e.MessageID != first.id {
+		if e := b.first(Stuck); e.MessageID != first {
 			t.Errorf("event %+v", e)
 		}
 		for i := range 20 {

@@ -44,7 +44,10 @@ func note(id string) notification.Notification {
 func start(t *testing.T, q *fakeQueue, config Config) *bench {
 	t.Helper()
 	b := &bench{t: t, queue: q, ended: make(chan error, 1)}
-	config.SQS, config.QueueURL = q, consumertest.URL
+	if config.SQS == nil {
+		config.SQS = q
+	}
+	config.QueueURL = consumertest.URL
 	config.Logger = slog.New(slog.NewJSONHandler(&lockedWriter{mu: &b.mu, to: &b.logged}, &slog.HandlerOptions{Level: slog.LevelDebug}))
 	config.Observe = func(e Event) {
 		b.mu.Lock()

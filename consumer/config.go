@@ -107,7 +107,8 @@ const (
 	minVisibility = 4 * time.Second
 	// maxHandlerTimeout leaves a message half of that for what it waits here before.
 	maxHandlerTimeout = maxVisibility / 2
-	// maxConcurrency keeps the memory of bodies of 1 MiB under a gigabyte.
+	// maxConcurrency is what one process was measured with (docs/consumer.md). Bodies are
+	// bounded by bytes, see maxWireBytes and maxDecodedBytes.
 	maxConcurrency = 1000
 )
 

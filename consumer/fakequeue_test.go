@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
@@ -23,9 +24,10 @@ type fakeQueue struct {
 	t *testing.T
 
 	mu       sync.Mutex
-	receives int // requests
-	extends  int // messages
-	deletes  int // requests
+	receives int           // requests
+	extends  int           // messages
+	deletes  int           // requests
+	slow     time.Duration // for each request to delete, beside the queue's own
 	fault    func(action, handle string) error
 }
 
@@ -150,6 +152,7 @@ func (q *fakeQueue) DeleteMessageBatch(ctx context.Context, in *sqs.DeleteMessag
 	if err := q.begin(&q.deletes, 1, "", options); err != nil {
 		return nil, err
 	}
+	time.Sleep(q.slow)
 	left, failed, err := spare(q, "DeleteMessageBatch", in.Entries,
 		func(e types.DeleteMessageBatchRequestEntry) *string { return e.ReceiptHandle },
 		func(e types.DeleteMessageBatchRequestEntry) *string { return e.Id })

@@ -403,6 +403,24 @@ func hiccups(percent, messages int) scenario {
 	}
 }
 
+// quickHandlers are as quick as SQS lets them be.
+func quickHandlers(deletesTake time.Duration, rate int, because string) scenario {
+	const messages = 20_000
+	return scenario{
+		name:  fmt.Sprintf("20,000, handlers of 1 ms, concurrency 200, deletes of %s", deletesTake+10*time.Millisecond),
+		ideal: fmt.Sprintf("%d a second: %s", rate, because), least: 0.2,
+		run: func(w *world) measured {
+			w.system.latency, w.queue.slow = time.Millisecond, deletesTake
+			w.backlog(messages, nil)
+			w.run(Config{Concurrency: 200})
+			m := timed(w, messages, time.Duration(messages/rate)*time.Second, time.Hour)
+			w.gone(time.Minute)
+			m.note += fmt.Sprintf(", %d in flight at most", w.queue.MostInFlight())
+			return m
+		},
+	}
+}
+
 func capacity(most int) scenario {
 	const messages, latency = 1000, 50 * time.Millisecond
 	return scenario{
@@ -482,6 +500,7 @@ func scenarios(long bool) []scenario {
 		backlogWithBad(1), backlogWithBad(5), backlogWithBad(10), backlogWithBad(20),
 		steadyBad(2, 10, hours), steadyBad(10, 5, hours),
 		hiccups(1, hiccup), hiccups(5, hiccup), hiccups(20, hiccup), firstTryFails(65),
+		quickHandlers(0, 8000, "80 received in 10 ms"), quickHandlers(990*time.Millisecond, 160, "160 deleted in 1 s"),
 		capacity(9), capacity(3),
 		rateLimit(1), rateLimit(2),
 		shard(hour),

@@ -10,7 +10,7 @@ const (
 	// long as most of it gets through then, else one in againBad; and any turn once it
 	// has waited for againPatience.
 	againGood     = 4
-	againBad      = 30
+	againBad      = 60
 	againPatience = 30 * time.Second
 	// growAfter is for how long nothing may fail before the limit is doubled without an
 	// answer: a refusal takes milliseconds.

@@ -144,6 +144,7 @@ gotestsum = mkdir -p .local/test; $(GOTOOL) gotestsum --format $(1) --jsonfile .
 unit: ## test the Go packages, with the race detector
 	@tools/preflight.sh race
 	@$(call gotestsum,pkgname) -race $(unit_packages)
+	@cd examples/consumer && go test ./...
 
 .PHONY: stack
 stack: $(NODE) compiling ## test the CloudFormation templates
@@ -226,12 +227,12 @@ compiling: preflight
 
 %/node_modules/.package-lock.json: %/package-lock.json | preflight
 	@echo "tools: installing $<"
-	@npm ci --prefix $* --ignore-scripts --no-audit --no-fund --no-update-notifier --loglevel error >/dev/null
+	@npm ci --prefix $* --ignore-scripts --no-audit --no-fund --no-update-notifier --loglevel error >/dev/null || { echo "make: npm could not install $<, see above. It needs the registry (npm config get registry); behind a proxy set HTTPS_PROXY, and NODE_EXTRA_CA_CERTS where the proxy has a certificate of its own." >&2; exit 1; }
 	@touch $@
 
 .local/venv/%/.installed: tools/requirements-%.txt | preflight
 	@echo "tools: installing $<"
 	@rm -rf $(@D)
 	@python3 -m venv $(@D)
-	@$(@D)/bin/pip install --quiet --disable-pip-version-check --no-input --require-hashes --only-binary :all: -r $<
+	@$(@D)/bin/pip install --quiet --disable-pip-version-check --no-input --require-hashes --only-binary :all: -r $< || { echo "make: pip could not install $<, see above. It needs the package index (pip config list); behind a proxy set HTTPS_PROXY, and PIP_CERT where the proxy has a certificate of its own." >&2; exit 1; }
 	@touch $@

@@ -36,7 +36,7 @@ def place(assembly, stack):
             if artifact["type"] == "aws:cloudformation:stack" and artifact.get("displayName") == stack:
                 account, _, region = artifact["environment"].removeprefix("aws://").partition("/")
                 return tuple(None if name.startswith("unknown-") else name for name in (account, region))
-    raise Problem(f"there is no stack {stack} in {assembly}. make synth writes it; the stages are in infra/stages.")
+    raise Problem(f"there is no stack {stack} in {assembly}. make synth writes it.")
 
 
 def check(verb, assembly, stack):

@@ -8,7 +8,7 @@ from pathlib import Path
 import isolated
 
 HOST = "127.0.0.1"
-REGION = "us-east-1"  # the engine's own default; stage local belongs there (infra/stages)
+REGION = "us-east-1"  # the engine's own default; stage local belongs there (infra/stages, Local)
 NOWHERE = f"https://{HOST}:1"  # nothing listens there: port 1 is for a service (tcpmux) that nobody runs
 
 

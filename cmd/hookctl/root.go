@@ -17,7 +17,6 @@ import (
 
 	"github.com/onepagecrm/nylas-webhooks/cmd/hookctl/internal/deployment"
 	"github.com/onepagecrm/nylas-webhooks/cmd/hookctl/internal/secret"
-	"github.com/onepagecrm/nylas-webhooks/infra/stages"
 )
 
 type streams struct {
@@ -116,36 +115,28 @@ func (t *target) flags(cmd *cobra.Command) {
 }
 
 func (t *target) stageFlag(cmd *cobra.Command) {
-	cmd.Flags().StringVar(&t.stage, "stage", "", "the stage to work on: "+joined(stageNames())+" (default: "+stageVar+")")
+	cmd.Flags().StringVar(&t.stage, "stage", "", "the stage to work on, as prod for the stack "+deployment.StackName("prod")+" (default: "+stageVar+")")
 	// Not MarkFlagRequired: its error cannot be told from other failures.
 	cmd.PreRunE = func(*cobra.Command, []string) error {
 		if t.stage == "" {
 			t.stage = os.Getenv(stageVar)
 		}
 		if t.stage == "" {
-			return usagef("--stage is missing, and %s is not set. The stages are %s", stageVar, joined(stageNames()))
+			return usagef("--stage is missing, and %s is not set.%s", stageVar, knownStages())
 		}
 		return t.formed()
 	}
 	// The error is for a flag that is not there.
-	_ = cmd.RegisterFlagCompletionFunc("stage", cobra.FixedCompletions(stageNames(), cobra.ShellCompDirectiveNoFileComp))
-}
-
-// stageNames are the stages that this version of the project has. A stage of another
-// version works as well: what is deployed decides.
-func stageNames() []string {
-	var names []string
-	for _, stage := range stages.All() {
-		names = append(names, stage.Name)
-	}
-	return names
+	_ = cmd.RegisterFlagCompletionFunc("stage", func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
+		return stageNames(), cobra.ShellCompDirectiveNoFileComp
+	})
 }
 
 // formed tells who gave the stack's name or ARN what --stage has to be.
 func (t *target) formed() error {
 	switch name, ok := deployment.StageName(t.stage); {
 	case !ok:
-		return usagef("--stage takes the name of a stage, and %q is none. The stages are %s", t.stage, joined(stageNames()))
+		return usagef("--stage takes the name of a stage, and %q is none.%s", t.stage, knownStages())
 	case name != t.stage:
 		return usagef("--stage takes the name of a stage. Give --stage %s instead of %q", name, t.stage)
 	}

@@ -1,6 +1,6 @@
 // Package account is the stack of what exists once per AWS account and region: the
 // role with which API Gateway writes access logs. Without it no stage of the
-// webhooks can be deployed. infra/main.go adds it beside the stages.
+// webhooks can be deployed. Package app adds it beside the stages.
 //
 // It is no part of a stage: every API of the account and region shares
 // the setting, so deploying this overwrites what somebody else may have set. Look

@@ -1,7 +1,6 @@
-// Package stages says what differs between the deployments of the stack: local,
-// dev, staging and prod. infra/main.go reads it, infra/webhooks builds from it, and
-// whoever runs the system edits [All], because configuration is code here: typed,
-// reviewed, and the same in every checkout.
+// Package stages says what may differ between the deployments of the stack. Whoever runs
+// the system writes a list of [Stage] values, begun with [New], and gives it to package
+// app: configuration is code here, typed, reviewed, and the same in every checkout.
 //
 // It knows nothing of the CDK and reads no environment, so that the
 // same commit gives the same template everywhere. What is equal in every stage
@@ -94,9 +93,11 @@ type Stage struct {
 	AlarmsOff map[string]string
 }
 
-// All returns every stage, in the order in which a change travels.
-func All() []Stage {
-	base := Stage{
+// New returns a stage with what every stage begins with. It goes wherever the credentials
+// point, its data is deleted with it, and anybody can deploy it.
+func New(name string) Stage {
+	return Stage{
+		Name:         name,
 		Architecture: ARM64, // a fifth cheaper than x86_64, and Go does not care
 		// Nylas has no documented cap and names bursts of 20,000 events within seconds. At
 		// 1,000/s a third of one was given up after three 429s, at this none was (ADR 11);
@@ -106,33 +107,29 @@ func All() []Stage {
 		AccountConcurrency: 1000, // AWS's default
 		LogDays:            14,   // long enough to look into last week; the logs hold grant ids
 		ConsumerTimeout:    30 * time.Second,
+		Tracing:            true,
 	}
+}
 
-	local := base
-	local.Name = "local"
+// Production returns a stage for people's mail: protected, retained, under a key of its own,
+// with logs for a quarter.
+func Production(name string) Stage {
+	s := New(name)
+	s.Protected = true
+	s.Retain = true
+	s.OwnKey = true // the bodies are people's mail
+	s.LogDays = 90  // a quarter, for questions that come late; not longer, data minimisation
+	return s
+}
+
+// Local returns the stage that `make run` deploys to the local engine.
+func Local() Stage {
+	s := New("local")
 	// The engine's own. The CDK CLI refuses credentials of any other account, so nobody
 	// deploys this stage, whose secret is made up, into theirs.
-	local.Account, local.Region = "000000000000", "us-east-1"
-	local.Architecture = Architecture(runtime.GOARCH) // the engine runs the binary on this machine
-	local.Deduplicate = true                          // so that the tests see the table and the permissions for it
-
-	dev := base
-	dev.Name = "dev"
-	dev.Tracing = true
-
-	staging := base
-	staging.Name = "staging"
-	staging.Protected = true
-	staging.OwnKey = true // as prod, so that a disabled key shows here first
-	staging.Tracing = true
-
-	prod := base
-	prod.Name = "prod"
-	prod.Protected = true
-	prod.Retain = true
-	prod.OwnKey = true // the bodies are people's mail
-	prod.Tracing = true
-	prod.LogDays = 90 // a quarter, for questions that come late; not longer, data minimisation
-
-	return []Stage{local, dev, staging, prod}
+	s.Account, s.Region = "000000000000", "us-east-1"
+	s.Architecture = Architecture(runtime.GOARCH) // the engine runs the binary on this machine
+	s.Tracing = false                             // which the engine has not
+	s.Deduplicate = true                          // so that the tests see the table and the permissions for it
+	return s
 }

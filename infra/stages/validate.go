@@ -167,17 +167,17 @@ func (s Stage) Deployable() error {
 	}
 	p := &problems{stage: s.Name}
 	if s.Account == "" || s.Region == "" {
-		p.addf("has no account and region. Set Account and Region of %s in infra/stages.", s.Name)
+		p.addf("has no account and region. Set its Account and Region.")
 	}
 	if len(s.Pages.Emails)+len(s.Pages.Endpoints) == 0 {
-		p.addf("has nobody to page. Set Pages of %s in infra/stages: a mail address, or the https endpoint of your paging service.", s.Name)
+		p.addf("has nobody to page. Set its Pages: a mail address, or the https endpoint of your paging service.")
 	}
 	if len(s.Tickets.Emails)+len(s.Tickets.Endpoints) == 0 {
-		p.addf("has nobody to write tickets to. Set Tickets of %s in infra/stages: a wrong secret, say, loses everything and is a ticket only.", s.Name)
+		p.addf("has nobody to write tickets to. Set its Tickets: a wrong secret, say, loses everything and is a ticket only.")
 	}
 	if s.QuietEventsPerMinute == 0 && s.AlarmsOff["SignaturesFailing"] == "" {
-		p.addf("does not say how many notifications arrive in its quietest hour, so nobody is woken when every signature fails. "+
-			"Set QuietEventsPerMinute of %s in infra/stages, or write why not into AlarmsOff[\"SignaturesFailing\"].", s.Name)
+		p.addf("does not say how many notifications arrive in its quietest hour, so nobody is woken when every signature fails. " +
+			"Set its QuietEventsPerMinute, or write why not into AlarmsOff[\"SignaturesFailing\"].")
 	}
 	return errors.Join(p.errs...)
 }

@@ -2,10 +2,12 @@ package webhooks
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 
 	"github.com/aws/aws-cdk-go/awscdk/v2"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awslambda"
@@ -14,8 +16,31 @@ import (
 	"github.com/onepagecrm/nylas-webhooks/infra/stages"
 )
 
-// receiverProgram is the deployed program, relative to the module's root.
-const receiverProgram = "./lambda/receiver"
+const (
+	// modulePath is this module's.
+	modulePath = "github.com/onepagecrm/nylas-webhooks"
+	// receiverProgram is the deployed program, relative to the module's root.
+	receiverProgram = "./lambda/receiver"
+)
+
+// ModuleRoot returns the folder of this module's source: the checkout, or its place among
+// Go's downloaded modules where another module uses it. It asks the go command in the
+// current folder. The receiver is compiled there, with this module's own go.mod, so that
+// what else the other module depends on does not change its bytes.
+func ModuleRoot() (string, error) {
+	out, err := exec.Command("go", "list", "-m", "-f", "{{.Dir}}", modulePath).Output()
+	if exit := (*exec.ExitError)(nil); errors.As(err, &exit) {
+		err = fmt.Errorf("%w: %s", err, bytes.TrimSpace(exit.Stderr))
+	}
+	if err != nil {
+		return "", fmt.Errorf("find the source of %s: go list: %w", modulePath, err)
+	}
+	root := strings.TrimSpace(string(out))
+	if root == "" {
+		return "", fmt.Errorf("the source of %s is not here, and the receiver is compiled from it. Run: go mod download %[1]s (a vendor folder does not have it; use -mod=mod or -mod=readonly)", modulePath)
+	}
+	return root, nil
+}
 
 // buildFlags make the binary the same in every directory and after every commit that
 // does not touch it; otherwise every commit would redeploy the function.

@@ -14,7 +14,7 @@
 //	policies.go   how a statement of a policy is written
 //	build.go      the function's binary
 //
-// [NewStack] in stack.go connects them and defines nothing itself. infra/main.go
+// [NewStack] in stack.go connects them and defines nothing itself. Package app
 // calls it once per stage, test/stack synthesizes the same.
 //
 // It reads no environment and looks nothing up: what differs between

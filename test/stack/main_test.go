@@ -95,7 +95,7 @@ func synthesizeAll(dir string) error {
 	}
 	builder := webhooks.NewBuilder(root)
 	stacks = make(map[string]deployment)
-	for _, stage := range append(stages.All(), synth.Full(), twin()) {
+	for _, stage := range append(synth.All(), synth.Full(), twin()) {
 		if err := stage.Validate(); err != nil {
 			return err
 		}

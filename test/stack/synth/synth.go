@@ -32,9 +32,19 @@ func Full() stages.Stage {
 	return s
 }
 
-// Named is the stage of that name; it panics if package stages has none.
+// All are the stages that tests and snapshots are about, whatever a company's own are:
+// one of each kind.
+func All() []stages.Stage {
+	dev := stages.New("dev")
+	staging := stages.New("staging")
+	staging.Protected = true
+	staging.OwnKey = true
+	return []stages.Stage{stages.Local(), dev, staging, stages.Production("prod")}
+}
+
+// Named is the stage of that name among [All]; it panics if there is none.
 func Named(name string) stages.Stage {
-	for _, s := range stages.All() {
+	for _, s := range All() {
 		if s.Name == name {
 			return s
 		}

@@ -213,7 +213,7 @@ func Topics(stage string, find func(context.Context) (deployment.Resources, erro
 			}
 			switch {
 			case confirmed == 0 && pending == 0:
-				all = append(all, bad("Name somebody in infra/stages/stages.go, then: make deploy STAGE="+stage, "Nobody hears of %s.", topic.name))
+				all = append(all, bad("Name somebody in the Pages and Tickets of the stage, then: make deploy STAGE="+stage, "Nobody hears of %s.", topic.name))
 			case confirmed == 0:
 				all = append(all, bad("Open the mail \"AWS Notification - Subscription Confirmation\" and confirm", "Nobody hears of %s: none of %d subscriptions is confirmed.", topic.name, pending))
 			case pending > 0:

@@ -11,14 +11,15 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 
+	"github.com/onepagecrm/nylas-webhooks/internal/dedupetable"
 	"github.com/onepagecrm/nylas-webhooks/internal/sdkhttp"
 )
 
 // The table of [DynamoDBStore] has the partition key [TableKey] (a string), no sort
 // key, and time to live on [TableTTL].
 const (
-	TableKey = "id"
-	TableTTL = "expires_at" // Unix seconds
+	TableKey = dedupetable.Key
+	TableTTL = dedupetable.TTL // Unix seconds
 )
 
 // The other attributes of an item.

@@ -13,10 +13,12 @@
 package app
 
 import (
+	"encoding/json"
 	"errors"
 	"flag"
 	"fmt"
 	"os"
+	"path/filepath"
 	"strings"
 
 	"github.com/aws/aws-cdk-go/awscdk/v2"
@@ -87,7 +89,11 @@ func synthesize(all []stages.Stage, customize []func(awscdk.App)) (err error) {
 	if err != nil {
 		return err
 	}
-	app := awscdk.NewApp(nil)
+	context, err := featureFlags(module)
+	if err != nil {
+		return err
+	}
+	app := awscdk.NewApp(&awscdk.AppProps{Context: &context, AnalyticsReporting: jsii.Bool(false)})
 	builder := webhooks.NewBuilder(module)
 	defer func() { err = errors.Join(err, builder.Close()) }()
 	for _, stage := range all {
@@ -103,4 +109,20 @@ func synthesize(all []stages.Stage, customize []func(awscdk.App)) (err error) {
 	}
 	app.Synth(nil)
 	return nil
+}
+
+// featureFlags is the context of this module's own cdk.json. Another module's cdk.json needs
+// none of it: the templates are the same with every version of them both. What it says
+// itself goes before.
+// https://docs.aws.amazon.com/cdk/v2/guide/featureflags.html
+func featureFlags(module string) (map[string]any, error) {
+	text, err := os.ReadFile(filepath.Join(module, "cdk.json"))
+	if err != nil {
+		return nil, fmt.Errorf("read the CDK's feature flags: %w", err)
+	}
+	var config struct{ Context map[string]any }
+	if err := json.Unmarshal(text, &config); err != nil {
+		return nil, fmt.Errorf("read the CDK's feature flags: %s/cdk.json: %w", module, err)
+	}
+	return config.Context, nil
 }

@@ -7,9 +7,9 @@ import (
 	"github.com/aws/aws-cdk-go/awscdk/v2/awskms"
 	"github.com/aws/jsii-runtime-go"
 
-	"github.com/onepagecrm/nylas-webhooks/consumer"
 	"github.com/onepagecrm/nylas-webhooks/infra/findings"
 	"github.com/onepagecrm/nylas-webhooks/infra/stages"
+	"github.com/onepagecrm/nylas-webhooks/internal/dedupetable"
 )
 
 // newCompleted makes the table in which consumers write down what they have handled,
@@ -19,8 +19,8 @@ func newCompleted(stack awscdk.Stack, stage stages.Stage) awsdynamodb.Table {
 		return nil
 	}
 	table := awsdynamodb.NewTable(stack, jsii.String("Completed"), &awsdynamodb.TableProps{
-		PartitionKey:        &awsdynamodb.Attribute{Name: jsii.String(consumer.TableKey), Type: awsdynamodb.AttributeType_STRING},
-		TimeToLiveAttribute: jsii.String(consumer.TableTTL),
+		PartitionKey:        &awsdynamodb.Attribute{Name: jsii.String(dedupetable.Key), Type: awsdynamodb.AttributeType_STRING},
+		TimeToLiveAttribute: jsii.String(dedupetable.TTL),
 		BillingMode:         awsdynamodb.BillingMode_PAY_PER_REQUEST, // bursts of 20,000, and nothing at night
 		RemovalPolicy:       removalPolicy(stage),
 	})

@@ -91,7 +91,7 @@ func deploy(ctx context.Context, e *engine.Engine) (*system, error) {
 	if s.resources, err = resources(ctx, cloudformation.NewFromConfig(cfg)); err != nil {
 		return nil, err
 	}
-	if s.url, err = onEngine(outputs["WebhookUrl"]); err != nil {
+	if s.url, err = engine.Webhook(outputs["WebhookUrl"]); err != nil {
 		return nil, err
 	}
 	text, err := os.ReadFile(filepath.Join(e.Assembly(), stackName+".template.json"))
@@ -115,15 +115,6 @@ func resources(ctx context.Context, stacks *cloudformation.Client) (map[string]s
 		ids[aws.ToString(r.LogicalResourceId)] = aws.ToString(r.PhysicalResourceId)
 	}
 	return ids, nil
-}
-
-// onEngine returns where the engine serves a webhook, whose URL names AWS's domain.
-func onEngine(url string) (string, error) {
-	parts := regexp.MustCompile(`^https://([a-z0-9]+)\.execute-api\.[^/]+/([^/]+)/(.+)$`).FindStringSubmatch(url)
-	if parts == nil {
-		return "", fmt.Errorf("the stack's WebhookUrl is %q, which is not API Gateway's", url)
-	}
-	return fmt.Sprintf("%s/restapis/%s/%s/_user_request_/%s", os.Getenv("AWS_ENDPOINT_URL"), parts[1], parts[2], parts[3]), nil
 }
 
 // resource returns the physical id of the one resource that has this construct id;

@@ -11,6 +11,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"syscall"
 	"time"
@@ -159,7 +160,12 @@ func (e *Engine) Deploy(ctx context.Context, stack string) (map[string]string, e
 			return nil, err
 		}
 	}
-	text, err := os.ReadFile(file)
+	return Outputs(file, stack)
+}
+
+// Outputs reads a stack's outputs from what the CDK CLI writes (--outputs-file).
+func Outputs(file, stack string) (map[string]string, error) {
+	text, err := os.ReadFile(file) //nolint:gosec // the test's own
 	if err != nil {
 		return nil, err
 	}
@@ -173,12 +179,29 @@ func (e *Engine) Deploy(ctx context.Context, stack string) (map[string]string, e
 // Run runs a command in the project's root and returns its standard output; the error
 // has all that it said.
 func (e *Engine) Run(ctx context.Context, name string, args ...string) (string, error) {
+	return RunIn(ctx, e.Root, name, args...)
+}
+
+// RunIn is [Engine.Run] in another directory.
+func RunIn(ctx context.Context, dir, name string, args ...string) (string, error) {
 	cmd := exec.CommandContext(ctx, name, args...)
-	cmd.Dir = e.Root
+	cmd.Dir = dir
 	var stdout, stderr bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &stdout, &stderr
 	if err := cmd.Run(); err != nil {
 		return stdout.String(), fmt.Errorf("%s %s: %w\n%s%s", filepath.Base(name), strings.Join(args, " "), err, stdout.Bytes(), stderr.Bytes())
 	}
 	return stdout.String(), nil
+}
+
+var webhookURL = regexp.MustCompile(`^https://([a-z0-9]+)\.execute-api\.[^/]+/([^/]+)/(.+)$`)
+
+// Webhook returns where the engine serves a webhook, whose URL (the output WebhookUrl)
+// names AWS's domain.
+func Webhook(url string) (string, error) {
+	parts := webhookURL.FindStringSubmatch(url)
+	if parts == nil {
+		return "", fmt.Errorf("the stack's WebhookUrl is %q, which is not API Gateway's", url)
+	}
+	return fmt.Sprintf("%s/restapis/%s/%s/_user_request_/%s", os.Getenv("AWS_ENDPOINT_URL"), parts[1], parts[2], parts[3]), nil
 }

@@ -1,0 +1,79 @@
+package own
+
+import (
+	"bytes"
+	"net/http"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/sqs"
+
+	"github.com/onepagecrm/nylas-webhooks/internal/awsconfig"
+	"github.com/onepagecrm/nylas-webhooks/notification"
+	"github.com/onepagecrm/nylas-webhooks/test/engine"
+)
+
+func TestACompanysRepository(t *testing.T) {
+	production := onEngine
+	production.Name, production.Production = "crm", true
+	dir := repository(t, onEngine, production)
+	if out := in(t, dir, "make", "test"); !strings.Contains(out, "every stage can be synthesized") {
+		t.Errorf("make test says\n%s", out)
+	}
+	if out := in(t, dir, "make", "test"); !strings.Contains(out, "every stage can be synthesized") {
+		t.Errorf("make test says the second time\n%s", out)
+	}
+	in(t, dir, "go", "run", ".", "-check", "crm")
+
+	outputs := deploy(t, dir, "NylasWebhooks-crmdev")
+	// Its hookctl is the module's own version, and finds the stage.
+	const secret = "0123456789abcdefghijklmnopqrstuv"
+	in(t, dir, "sh", "-c", `printf %s "$0" | go tool hookctl secret set --stage crmdev`, secret)
+	cfg, err := awsconfig.Load(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	url, err := engine.Webhook(outputs["WebhookUrl"])
+	if err != nil {
+		t.Fatal(err)
+	}
+	body := []byte(`{"id":"own-1","type":"message.created"}`)
+	for signature, want := range map[string]int{notification.Sign(secret, body).String(): 200, notification.Sign("another", body).String(): 503} {
+		request, err := http.NewRequestWithContext(t.Context(), http.MethodPost, url, bytes.NewReader(body))
+		if err != nil {
+			t.Fatal(err)
+		}
+		request.Header.Set("X-Nylas-Signature", signature)
+		answer, err := http.DefaultClient.Do(request)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := answer.Body.Close(); err != nil {
+			t.Fatal(err)
+		}
+		if answer.StatusCode != want {
+			t.Errorf("answered %d, want %d", answer.StatusCode, want)
+		}
+	}
+	got, err := sqs.NewFromConfig(cfg).ReceiveMessage(t.Context(), &sqs.ReceiveMessageInput{QueueUrl: aws.String(outputs["QueueUrl"]), WaitTimeSeconds: 10, MaxNumberOfMessages: 10})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(got.Messages) != 1 || *got.Messages[0].Body != string(body) {
+		t.Errorf("on the queue: %d messages", len(got.Messages))
+	}
+}
+
+// deploy deploys a stack with the repository's own app and returns its outputs.
+func deploy(t *testing.T, dir, stack string) map[string]string {
+	t.Helper()
+	file := filepath.Join(t.TempDir(), "outputs.json")
+	in(t, dir, "cdk", "deploy", stack, "--require-approval", "never", "--outputs-file", file)
+	outputs, err := engine.Outputs(file, stack)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return outputs
+}

@@ -21,8 +21,9 @@ type redriveOptions struct {
 func newDLQRedrive(s streams) *cobra.Command {
 	var o redriveOptions
 	cmd := &cobra.Command{
-		Use:   "redrive",
-		Short: "Send dead letters to the queue again",
+		Use:        "redrive",
+		SuggestFor: []string{"replay"},
+		Short:      "Send dead letters to the queue again",
 		Long: `redrive sends dead letters back to the queue that the consumer reads: all, or those
 that the flags select. Body, attributes and group stay as they are; SQS gives each a
 new message id and a new date.

@@ -42,6 +42,7 @@ func newRoot(s streams) *cobra.Command {
 		Long: `hookctl works on one deployed stage of the webhook front door. It finds the stage
 by the outputs of its CloudFormation stack, with the usual AWS settings
 (AWS_PROFILE, AWS_REGION, ...). For the local engine: eval "$(make -s env)".
+` + stageVar + ` names the stage of commands that are given no --stage.
 
 Data goes to standard output, everything else to standard error.
 
@@ -61,8 +62,27 @@ Exit codes:
 	root.SetOut(s.out)
 	root.SetErr(s.err)
 	root.AddCommand(newDemo(s), newSend(s), newVerify(s), newSecret(s), newWebhook(s), newDLQ(s), newDoctor(s), newTail(s), newGaps(s), newSpill(s))
+	root.InitDefaultHelpCmd()
+	helpOfCommands(root)
 	usageErrors(root)
 	return root
+}
+
+// helpOfCommands has hookctl help refuse what is no command; cobra prints the help of
+// what comes before it.
+func helpOfCommands(root *cobra.Command) {
+	for _, help := range root.Commands() {
+		if help.Name() != "help" {
+			continue
+		}
+		help.Args = func(_ *cobra.Command, given []string) error {
+			cmd, rest, err := root.Find(given)
+			if err != nil {
+				return err
+			}
+			return commandsOnly(cmd, rest)
+		}
+	}
 }
 
 // commandsOnly refuses what is no command of this one, and names those that look like it.
@@ -85,12 +105,12 @@ func usageErrors(cmd *cobra.Command) {
 		if cmd.HasSubCommands() { // a flag of a command that is misspelt
 			err = cmp.Or(commandsOnly(cmd, cmd.Flags().Args()), err)
 		}
-		return usagef("%w. See: %s --help", err, cmd.CommandPath())
+		return seeHelp(cmd, err)
 	})
 	if args := cmd.Args; args != nil {
 		cmd.Args = func(cmd *cobra.Command, given []string) error {
 			if err := args(cmd, given); err != nil {
-				return usagef("%w. See: %s --help", err, cmd.CommandPath())
+				return seeHelp(cmd, err)
 			}
 			return nil
 		}
@@ -98,6 +118,15 @@ func usageErrors(cmd *cobra.Command) {
 	for _, child := range cmd.Commands() {
 		usageErrors(child)
 	}
+}
+
+// seeHelp names the help that goes with err, behind its sentence or its question.
+func seeHelp(cmd *cobra.Command, err error) error {
+	end := "."
+	if strings.HasSuffix(err.Error(), "?") {
+		end = ""
+	}
+	return usagef("%w%s See: %s --help", err, end, cmd.CommandPath())
 }
 
 // stageVar is the environment variable with the stage of commands that are given none.

@@ -112,8 +112,9 @@ func newSpillReplay(s streams) *cobra.Command {
 	var t target
 	var most, perSecond int
 	cmd := &cobra.Command{
-		Use:   "replay",
-		Short: "Put spilled notifications onto the queue",
+		Use:        "replay",
+		SuggestFor: []string{"redrive"},
+		Short:      "Put spilled notifications onto the queue",
 		Long: `replay sends spilled notifications to the queue as the receiver would have: body,
 attributes and group as they are. It may be interrupted and started again.
 

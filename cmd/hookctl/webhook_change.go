@@ -75,8 +75,9 @@ func update(ctx context.Context, stage registration.Stage, hook nylasapi.Webhook
 func newWebhookPause(s streams) *cobra.Command {
 	var t webhookTarget
 	cmd := &cobra.Command{
-		Use:   "pause",
-		Short: "Let Nylas send nothing to the stage for a while",
+		Use:        "pause",
+		SuggestFor: []string{"disable", "deactivate", "stop"},
+		Short:      "Let Nylas send nothing to the stage for a while",
 		Long: `pause lets Nylas send nothing until hookctl webhook activate. Nylas does not promise to
 send later what happened meanwhile; to keep notifications while the system behind the
 queue is down, pause nothing: the queue keeps them.
@@ -94,8 +95,9 @@ queue is down, pause nothing: the queue keeps them.
 func newWebhookActivate(s streams) *cobra.Command {
 	var t webhookTarget
 	cmd := &cobra.Command{
-		Use:   "activate",
-		Short: "Let Nylas send to the stage again, after a pause or a failure",
+		Use:        "activate",
+		SuggestFor: []string{"enable", "resume", "unpause"},
+		Short:      "Let Nylas send to the stage again, after a pause or a failure",
 		Long: `activate sets the webhook's status to active: after hookctl webhook pause, and after
 Nylas has marked it as failed, which it never takes back by itself. Nylas sends the
 challenge to the URL first. What happened meanwhile is not sent later; hookctl gaps says
@@ -143,8 +145,9 @@ type webhookDeleteOptions struct {
 func newWebhookDelete(s streams) *cobra.Command {
 	var o webhookDeleteOptions
 	cmd := &cobra.Command{
-		Use:   "delete",
-		Short: "Remove the stage's webhook from Nylas",
+		Use:        "delete",
+		SuggestFor: []string{"remove", "rm"},
+		Short:      "Remove the stage's webhook from Nylas",
 		Long: `delete removes the webhook from Nylas, which then sends nothing to the stage. It asks
 first; --yes answers for a script. The stored secret stays where it is, and verifies
 nothing that a new webhook sends: that one gets a secret of its own.

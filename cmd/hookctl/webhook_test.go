@@ -8,8 +8,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/spf13/cobra"
-
 	"github.com/onepagecrm/nylas-webhooks/cmd/hookctl/internal/standin"
 	"github.com/onepagecrm/nylas-webhooks/test/nylas"
 )
@@ -334,18 +332,4 @@ func TestTriggerCompletion(t *testing.T) {
 	if !strings.Contains(stdout, "message.created,grant.expired\n") || strings.Contains(stdout, "message.created,message.created\n") {
 		t.Errorf("offers\n%s", stdout)
 	}
-}
-
-// TestEveryCommandExplainsItself: what it does, and examples that name it.
-func TestEveryCommandExplainsItself(t *testing.T) {
-	var walk func(*cobra.Command)
-	walk = func(cmd *cobra.Command) {
-		for _, child := range cmd.Commands() {
-			walk(child)
-		}
-		if !cmd.HasSubCommands() && (cmd.Short == "" || !strings.Contains(cmd.Example, cmd.CommandPath())) {
-			t.Errorf("%s has no description or no example", cmd.CommandPath())
-		}
-	}
-	walk(newRoot(streams{}))
 }

@@ -53,6 +53,7 @@ Exit codes:
     2  the command was given wrongly; nothing was done
     3  it could not be done: no credentials, no permission, not deployed, no network
   130  interrupted`,
+		Version:       thisBuild().String(),
 		SilenceUsage:  true,
 		SilenceErrors: true,
 		Args:          commandsOnly,
@@ -61,7 +62,8 @@ Exit codes:
 	root.SetIn(s.in)
 	root.SetOut(s.out)
 	root.SetErr(s.err)
-	root.AddCommand(newDemo(s), newSend(s), newVerify(s), newSecret(s), newWebhook(s), newDLQ(s), newDoctor(s), newTail(s), newGaps(s), newSpill(s))
+	root.SetVersionTemplate("hookctl {{.Version}}\n")
+	root.AddCommand(newDemo(s), newSend(s), newVerify(s), newSecret(s), newWebhook(s), newDLQ(s), newDoctor(s), newTail(s), newGaps(s), newSpill(s), newVersion(s))
 	root.InitDefaultHelpCmd()
 	helpOfCommands(root)
 	usageErrors(root)

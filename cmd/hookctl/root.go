@@ -22,6 +22,7 @@ import (
 type streams struct {
 	in       io.Reader
 	out, err io.Writer
+	noInput  *bool // the flag --no-input, which is known only when a command runs
 }
 
 // stderrf tells the person at the keyboard something; it is not data.
@@ -36,6 +37,7 @@ func (s streams) json(data any) error {
 }
 
 func newRoot(s streams) *cobra.Command {
+	s.noInput = new(bool)
 	root := &cobra.Command{
 		Use:   "hookctl",
 		Short: "Send to, check and look after the Nylas webhook front door",
@@ -45,6 +47,8 @@ by the outputs of its CloudFormation stack, with the usual AWS settings
 ` + stageVar + ` names the stage of commands that are given no --stage.
 
 Data goes to standard output, everything else to standard error.
+
+` + asksHelp + `
 
 Exit codes:
     0  done, and everything is as it should be
@@ -62,6 +66,7 @@ Exit codes:
 	root.SetIn(s.in)
 	root.SetOut(s.out)
 	root.SetErr(s.err)
+	root.PersistentFlags().BoolVar(s.noInput, "no-input", false, "never ask; what would ask does nothing without its flag")
 	root.SetVersionTemplate("hookctl {{.Version}}\n")
 	root.AddCommand(newDemo(s), newSend(s), newVerify(s), newSecret(s), newWebhook(s), newDLQ(s), newDoctor(s), newTail(s), newGaps(s), newSpill(s), newVersion(s))
 	root.InitDefaultHelpCmd()

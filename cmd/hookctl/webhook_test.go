@@ -226,11 +226,12 @@ func TestWebhookDelete(t *testing.T) {
 		want        string
 		left        int
 	}{
-		{"", "", exitUsage, "not confirmed", 1},
-		{"no\n", "", exitUsage, "not confirmed", 1},
-		{"yes\n", "", exitOK, "Deleted webhook webhook-1", 0},
-		{"", "--yes", exitOK, "nothing was changed", 0},
-		{"", "--yes --id webhook-1", exitOK, "nothing was changed", 0},
+		{"", "", exitUsage, "give --yes-delete local", 1},
+		{"local\n", "", exitUsage, "standard input is no terminal", 1},
+		{"", "--yes-delete dev", exitUsage, "not confirmed, nothing was done. Type local", 1},
+		{"", "--yes-delete local", exitOK, "Deleted webhook webhook-1", 0},
+		{"", "", exitOK, "nothing was changed", 0}, // it asks nobody about nothing
+		{"", "--yes-delete local --id webhook-1", exitOK, "nothing was changed", 0},
 	} {
 		code, stdout, stderr := hookctl(t, step.stdin, append([]string{"webhook", "delete", "--stage", "local"}, strings.Fields(step.args)...)...)
 		if code != step.code || !strings.Contains(stdout+stderr, step.want) || len(api.Webhooks()) != step.left {

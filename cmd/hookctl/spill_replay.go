@@ -53,6 +53,9 @@ output OperatorPolicyArn.`,
 			if o.rate < 0 || o.rate == 0 && cmd.Flags().Changed("rate") {
 				return usagef("--rate is a number from 1")
 			}
+			if len(o.types) == 0 && cmd.Flags().Changed("type") { // a script's variable that is empty
+				return usagef("--type is empty. Give a notification type, or leave the flag out to replay all types")
+			}
 			return runSpillReplay(cmd.Context(), s, o)
 		},
 	}

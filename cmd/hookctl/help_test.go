@@ -94,3 +94,24 @@ func TestDidYouMean(t *testing.T) {
 		}
 	}
 }
+
+// Who reads the help of a command learns that the stage may come from the environment.
+func TestHelpNamesTheStageVariable(t *testing.T) {
+	if _, help, _ := hookctl(t, "", "--help"); !strings.Contains(help, stageVar) || !strings.Contains(help, "--no-input") {
+		t.Errorf("hookctl --help:\n%s", help)
+	}
+	found := 0
+	everyCommand(func(cmd *cobra.Command) {
+		flag := cmd.Flags().Lookup("stage")
+		if flag == nil || cmd.CommandPath() == "hookctl webhook list" { // there it only marks a line
+			return
+		}
+		found++
+		if !strings.Contains(flag.Usage, stageVar) {
+			t.Errorf("%s: --stage %s", cmd.CommandPath(), flag.Usage)
+		}
+	})
+	if found < 15 {
+		t.Errorf("only %d commands with a stage; the walk is broken", found)
+	}
+}

@@ -12,30 +12,13 @@ import (
 	"golang.org/x/term"
 )
 
-// confirm asks for name to be typed, unless given (the value of flag) already is it.
-// A script can also write the name to standard input.
-func confirm(ctx context.Context, s streams, name, given, flag, question string) error {
-	if given == "" {
-		fmt.Fprintf(s.err, "%s\nType %s to go on: ", question, name)
-		line, err := readLine(ctx, s)
-		if _, ok := terminal(s); !ok { // at one the Enter key has ended the line
-			fmt.Fprintln(s.err)
-		}
-		if err != nil {
-			return fmt.Errorf("read the confirmation: %w", err)
-		}
-		given = line
-	}
-	if given != name {
-		return usagef("not confirmed, nothing was done. Type %s when asked, or give %s %s", name, flag, name)
-	}
-	return nil
-}
-
 // askSecret reads a secret from standard input; at a terminal it asks and does not
 // show what is typed.
 func askSecret(ctx context.Context, s streams, what string) (string, error) {
 	if fd, ok := terminal(s); ok {
+		if s.askNobody() {
+			return "", usagef("nothing was done, because --no-input is given and standard input is a terminal: write %s to standard input", what)
+		}
 		fmt.Fprintf(s.err, "Type or paste %s (it is not shown): ", what)
 		typed, err := untilCtrlC(ctx, s, func() ([]byte, error) { return term.ReadPassword(fd) })
 		fmt.Fprintln(s.err)

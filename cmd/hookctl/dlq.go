@@ -71,8 +71,15 @@ func (o *selection) filter() (deadletters.Filter, error) {
 // ageFlag is a flag's value: a duration that may also be in days.
 type ageFlag time.Duration
 
-func (a *ageFlag) String() string { return short(time.Duration(*a)) }
-func (a *ageFlag) Type() string   { return "age" }
+func (a *ageFlag) Type() string { return "age" }
+
+// String is "" without an age: the help names no default then.
+func (a *ageFlag) String() string {
+	if *a == 0 {
+		return ""
+	}
+	return short(time.Duration(*a))
+}
 
 func (a *ageFlag) Set(text string) error {
 	d, err := time.ParseDuration(text)

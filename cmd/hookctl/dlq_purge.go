@@ -15,26 +15,26 @@ import (
 
 func newDLQPurge(s streams) *cobra.Command {
 	var t target
-	var confirmed string
+	var sure typedName
 	cmd := &cobra.Command{
 		Use:   "purge",
 		Short: "Delete all dead letters for good",
 		Long: `purge deletes every dead letter of the stage, also one that came since you exported
-them. It cannot be undone. It asks for the queue's name to be typed; scripts give it by
---yes-purge or on standard input. SQS needs up to a minute for it.
+them. It cannot be undone, so it asks you to type the queue's name; scripts give it by
+--yes-purge. SQS needs up to a minute for it.
 
 While somebody has received dead letters (another hookctl that looks), no export has
 them, and purge refuses (exit code 1).`,
 		Example: `  hookctl dlq export --stage dev --file dead.jsonl && hookctl dlq purge --stage dev`,
 		Args:    cobra.NoArgs,
-		RunE:    func(cmd *cobra.Command, _ []string) error { return runDLQPurge(cmd.Context(), s, t, confirmed) },
+		RunE:    func(cmd *cobra.Command, _ []string) error { return runDLQPurge(cmd.Context(), s, t, sure) },
 	}
 	t.flags(cmd)
-	cmd.Flags().StringVar(&confirmed, "yes-purge", "", "the dead-letter queue's name, instead of typing it")
+	sure.flag(cmd, "purge", "the dead-letter queue's name, instead of typing it")
 	return cmd
 }
 
-func runDLQPurge(ctx context.Context, s streams, t target, confirmed string) error {
+func runDLQPurge(ctx context.Context, s streams, t target, sure typedName) error {
 	q, state, err := t.deadLetters(ctx)
 	if err != nil {
 		return err
@@ -44,7 +44,7 @@ func runDLQPurge(ctx context.Context, s streams, t target, confirmed string) err
 		return errNotSo
 	}
 	question := fmt.Sprintf("This deletes about %d dead letters of stage %s for good.", state.Visible, t.stage)
-	if err := confirm(ctx, s, q.Name(), confirmed, "--yes-purge", question); err != nil {
+	if err := sure.ask(ctx, s, q.Name(), question); err != nil {
 		return err
 	}
 	err = q.Purge(ctx)

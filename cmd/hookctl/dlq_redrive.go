@@ -14,6 +14,7 @@ import (
 type redriveOptions struct {
 	target
 	selection
+	consent
 	rate             int
 	dryRun, oneByOne bool
 }
@@ -21,8 +22,9 @@ type redriveOptions struct {
 func newDLQRedrive(s streams) *cobra.Command {
 	var o redriveOptions
 	cmd := &cobra.Command{
-		Use:   "redrive",
-		Short: "Send dead letters to the queue again",
+		Use:        "redrive",
+		SuggestFor: []string{"replay"},
+		Short:      "Send dead letters to the queue again",
 		Long: `redrive sends dead letters back to the queue that the consumer reads: all, or those
 that the flags select. Body, attributes and group stay as they are; SQS gives each a
 new message id and a new date.
@@ -35,12 +37,14 @@ one, or with --one-by-one, hookctl sends and deletes them; that needs sqs:Receiv
 DeleteMessage and ChangeMessageVisibility on the dead-letter queue, SendMessage on the
 queue, and with a key of the stage kms:Decrypt and kms:GenerateDataKey.
 
+Without a selection it asks first at a protected stage; --yes answers for a script.
+
 --older-than and --newer-than count from when a notification was first sent. What this
 redrive sends and the consumer fails on again stays where it is.`,
 		Example: `  hookctl dlq redrive --stage prod --dry-run
   hookctl dlq redrive --stage prod --max 10
   hookctl dlq redrive --stage prod --type message --rate 50
-  hookctl dlq redrive --stage prod`,
+  hookctl dlq redrive --stage prod --yes`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if o.rate < 0 || o.rate == 0 && cmd.Flags().Changed("rate") {
@@ -51,6 +55,7 @@ redrive sends and the consumer fails on again stays where it is.`,
 	}
 	o.target.flags(cmd)
 	o.selection.flags(cmd, 0, "move no more than this many (default: all)")
+	o.consent.flag(cmd)
 	cmd.Flags().IntVar(&o.rate, "rate", 0, "move no more than this many a second")
 	cmd.Flags().BoolVar(&o.dryRun, "dry-run", false, "only list what would be moved")
 	cmd.Flags().BoolVar(&o.oneByOne, "one-by-one", false, "send and delete here, instead of having SQS move them")
@@ -72,7 +77,11 @@ func runDLQRedrive(ctx context.Context, s streams, o redriveOptions) error {
 	if err != nil {
 		return err
 	}
-	q, state, err := o.deadLetters(ctx)
+	f, err := o.find(ctx)
+	if err != nil {
+		return err
+	}
+	q, state, err := f.deadLetters(ctx)
 	if err != nil {
 		return err
 	}
@@ -81,6 +90,12 @@ func runDLQRedrive(ctx context.Context, s streams, o redriveOptions) error {
 	}
 	result := redriveResult{Stage: o.stage, Way: "hookctl"}
 	unfiltered := filter == deadletters.Filter{} && o.max == 0
+	if unfiltered {
+		question := fmt.Sprintf("This sends all dead letters of stage %s, about %d, to its consumer again. To try a few first: --max 10", o.stage, state.Total())
+		if err := o.ask(ctx, s, f, question); err != nil {
+			return err
+		}
+	}
 	if unfiltered && !o.oneByOne && o.rate <= deadletters.MaxMoveRate {
 		told := newProgress(s)
 		moved, err := q.Move(ctx, o.rate, func(moved, total int64) { told.tellf("SQS has moved %d of about %d", moved, total) })

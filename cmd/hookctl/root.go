@@ -22,6 +22,7 @@ import (
 type streams struct {
 	in       io.Reader
 	out, err io.Writer
+	noInput  *bool // the flag --no-input, which is known only when a command runs
 }
 
 // stderrf tells the person at the keyboard something; it is not data.
@@ -36,14 +37,18 @@ func (s streams) json(data any) error {
 }
 
 func newRoot(s streams) *cobra.Command {
+	s.noInput = new(bool)
 	root := &cobra.Command{
 		Use:   "hookctl",
 		Short: "Send to, check and look after the Nylas webhook front door",
 		Long: `hookctl works on one deployed stage of the webhook front door. It finds the stage
 by the outputs of its CloudFormation stack, with the usual AWS settings
 (AWS_PROFILE, AWS_REGION, ...). For the local engine: eval "$(make -s env)".
+` + stageVar + ` names the stage of commands that are given no --stage.
 
 Data goes to standard output, everything else to standard error.
+
+` + asksHelp + `
 
 Exit codes:
     0  done, and everything is as it should be
@@ -52,6 +57,7 @@ Exit codes:
     2  the command was given wrongly; nothing was done
     3  it could not be done: no credentials, no permission, not deployed, no network
   130  interrupted`,
+		Version:       thisBuild().String(),
 		SilenceUsage:  true,
 		SilenceErrors: true,
 		Args:          commandsOnly,
@@ -60,9 +66,30 @@ Exit codes:
 	root.SetIn(s.in)
 	root.SetOut(s.out)
 	root.SetErr(s.err)
-	root.AddCommand(newDemo(s), newSend(s), newVerify(s), newSecret(s), newWebhook(s), newDLQ(s), newDoctor(s), newTail(s), newGaps(s), newSpill(s))
+	root.PersistentFlags().BoolVar(s.noInput, "no-input", false, "never ask; what would ask does nothing without its flag")
+	root.SetVersionTemplate("hookctl {{.Version}}\n")
+	root.AddCommand(newDemo(s), newSend(s), newVerify(s), newSecret(s), newWebhook(s), newDLQ(s), newDoctor(s), newTail(s), newGaps(s), newSpill(s), newVersion(s))
+	root.InitDefaultHelpCmd()
+	helpOfCommands(root)
 	usageErrors(root)
 	return root
+}
+
+// helpOfCommands has hookctl help refuse what is no command; cobra prints the help of
+// what comes before it.
+func helpOfCommands(root *cobra.Command) {
+	for _, help := range root.Commands() {
+		if help.Name() != "help" {
+			continue
+		}
+		help.Args = func(_ *cobra.Command, given []string) error {
+			cmd, rest, err := root.Find(given)
+			if err != nil {
+				return err
+			}
+			return commandsOnly(cmd, rest)
+		}
+	}
 }
 
 // commandsOnly refuses what is no command of this one, and names those that look like it.
@@ -85,12 +112,12 @@ func usageErrors(cmd *cobra.Command) {
 		if cmd.HasSubCommands() { // a flag of a command that is misspelt
 			err = cmp.Or(commandsOnly(cmd, cmd.Flags().Args()), err)
 		}
-		return usagef("%w. See: %s --help", err, cmd.CommandPath())
+		return seeHelp(cmd, err)
 	})
 	if args := cmd.Args; args != nil {
 		cmd.Args = func(cmd *cobra.Command, given []string) error {
 			if err := args(cmd, given); err != nil {
-				return usagef("%w. See: %s --help", err, cmd.CommandPath())
+				return seeHelp(cmd, err)
 			}
 			return nil
 		}
@@ -98,6 +125,15 @@ func usageErrors(cmd *cobra.Command) {
 	for _, child := range cmd.Commands() {
 		usageErrors(child)
 	}
+}
+
+// seeHelp names the help that goes with err, behind its sentence or its question.
+func seeHelp(cmd *cobra.Command, err error) error {
+	end := "."
+	if strings.HasSuffix(err.Error(), "?") {
+		end = ""
+	}
+	return usagef("%w%s See: %s --help", err, end, cmd.CommandPath())
 }
 
 // stageVar is the environment variable with the stage of commands that are given none.

@@ -14,6 +14,7 @@ import (
 type secretRotateOptions struct {
 	target
 	nylasFlags
+	consent
 	id string
 }
 
@@ -30,6 +31,8 @@ another 60 minutes; where it has leaked, revoke it: hookctl secret revoke-previo
 When rotate is interrupted after Nylas has answered, the new secret is lost and
 deliveries are answered 503. Run it again: it gets another one. Nylas repeats a
 delivery for 10 to 20 minutes.
+
+At a protected stage it asks first; --yes answers for a script.
 ` + nylasKeyHelp,
 		Example: `  hookctl secret rotate --stage prod
   hookctl secret rotate --stage prod --nylas-region eu --nylas-key-secret nylas/api-key`,
@@ -38,6 +41,7 @@ delivery for 10 to 20 minutes.
 	}
 	o.target.flags(cmd)
 	o.nylasFlags.flags(cmd)
+	o.consent.flag(cmd)
 	idFlag(cmd, &o.id)
 	return cmd
 }
@@ -51,6 +55,10 @@ func runSecretRotate(ctx context.Context, s streams, o secretRotateOptions) erro
 	if err != nil {
 		return err
 	}
+	question := fmt.Sprintf("Nylas chooses a new secret for stage %s and signs with it at once. The present one verifies for another 60 minutes, and does not come back.", f.Stage)
+	if err := o.ask(ctx, s, f, question); err != nil {
+		return err
+	}
 	if _, err := stage.Rotate(ctx, o.id); err != nil {
 		return deployment.Explain(err)
 	}
@@ -59,30 +67,36 @@ func runSecretRotate(ctx context.Context, s streams, o secretRotateOptions) erro
 
 func newSecretRevokePrevious(s streams) *cobra.Command {
 	var t target
+	var sure typedName
 	cmd := &cobra.Command{
 		Use:   "revoke-previous",
 		Short: "Take the previous secret out of use",
 		Long: `revoke-previous takes the label AWSPREVIOUS from the secret's previous version, so
 that signatures made with it are refused: for a secret that has leaked.
 Functions that run have it in memory for up to 5 minutes more. What Nylas signed with
-it before a rotation, and still repeats, is refused from then on.`,
-		Example: `  hookctl secret revoke-previous --stage prod`,
-		Args:    cobra.NoArgs,
-		RunE:    func(cmd *cobra.Command, _ []string) error { return runSecretRevokePrevious(cmd.Context(), s, t) },
+it before a rotation, and still repeats, is refused from then on.
+
+That cannot be undone, so it asks you to type the stage's name; scripts give it by
+--yes-revoke.`,
+		Example: `  hookctl secret revoke-previous --stage prod
+  hookctl secret revoke-previous --stage prod --yes-revoke prod`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error { return runSecretRevokePrevious(cmd.Context(), s, t, sure) },
 	}
 	t.flags(cmd)
+	sure.flag(cmd, "revoke", "the stage's name, instead of typing it")
 	return cmd
 }
 
-func runSecretRevokePrevious(ctx context.Context, s streams, t target) error {
+func runSecretRevokePrevious(ctx context.Context, s streams, t target, sure typedName) error {
 	f, err := t.find(ctx)
 	if err != nil {
 		return err
 	}
-	id, err := f.secrets().RevokePrevious(ctx)
+	id, err := revokePrevious(ctx, s, f, sure)
 	none := errors.Is(err, secret.ErrNoPrevious)
 	if err != nil && !none {
-		return deployment.Explain(err)
+		return err
 	}
 	if t.json {
 		return s.json(map[string]any{"stage": f.Stage, "secret": f.SecretName, "revoked": !none, "version": id})
@@ -93,4 +107,21 @@ func runSecretRevokePrevious(ctx context.Context, s streams, t target) error {
 	}
 	_, err = fmt.Fprintln(s.out, sentence)
 	return err
+}
+
+// revokePrevious asks and revokes. It asks nobody where there is nothing to revoke.
+func revokePrevious(ctx context.Context, s streams, f found, sure typedName) (id string, err error) {
+	stored, err := f.secrets().Read(ctx)
+	if err != nil {
+		return "", deployment.Explain(err)
+	}
+	if stored.Previous.ID == "" {
+		return "", secret.ErrNoPrevious
+	}
+	question := fmt.Sprintf("Signatures made with the previous secret of stage %s will be refused for good, also those that Nylas still repeats.", f.Stage)
+	if err := sure.ask(ctx, s, f.Stage, question); err != nil {
+		return "", err
+	}
+	id, err = f.secrets().RevokePrevious(ctx)
+	return id, deployment.Explain(err)
 }

@@ -107,7 +107,7 @@ func TestSecretRevokePrevious(t *testing.T) {
 	stage.Store("secret-1")
 	stage.Store("secret-2")
 	for _, want := range []string{"Revoked version version-1", "no previous version; nothing was changed"} {
-		code, stdout, stderr := hookctl(t, "", "secret", "revoke-previous", "--stage", "local")
+		code, stdout, stderr := hookctl(t, "", "secret", "revoke-previous", "--stage", "local", "--yes-revoke", "local")
 		if code != exitOK || !strings.Contains(stdout, want) {
 			t.Errorf("exit code %d, lacks %q\n%s%s", code, want, stdout, stderr)
 		}

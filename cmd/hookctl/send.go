@@ -36,7 +36,7 @@ type sendOptions struct {
 	file                          string
 	count, rate, grants           int
 	tamper, unsigned, wrongSecret bool
-	confirmed                     string
+	sure                          typedName
 	names                         []string
 	countGiven, rateGiven         bool
 }
@@ -53,7 +53,7 @@ byte, unless --count makes more than one of it.
 
 --tamper, --unsigned and --wrong-secret send what must be refused, and expect 503,
 401 and 503. What is sent properly reaches the stage's consumer: on prod, send asks
-first.
+you to type the stage's name.
 
 The exit code is 0 when every answer was the expected one, else 1.`,
 		Example: `  hookctl send --stage dev message_created
@@ -76,7 +76,7 @@ The exit code is 0 when every answer was the expected one, else 1.`,
 	flags.BoolVar(&o.tamper, "tamper", false, "add a byte after signing")
 	flags.BoolVar(&o.unsigned, "unsigned", false, "leave the signature out")
 	flags.BoolVar(&o.wrongSecret, "wrong-secret", false, "sign with another secret")
-	flags.StringVar(&o.confirmed, "yes-send", "", "the stage's name, instead of typing it (prod only)")
+	o.sure.flag(cmd, "send", "the stage's name, instead of typing it (prod only)")
 	return cmd
 }
 
@@ -114,7 +114,7 @@ func runSend(ctx context.Context, s streams, o sendOptions) error {
 	}
 	if o.stage == prod && o.expected() == http.StatusOK {
 		question := fmt.Sprintf("This sends %d made-up notifications to prod's consumer, the real CRM. To check prod without that: hookctl doctor --stage prod", o.count)
-		if err := confirm(ctx, s, prod, o.confirmed, "--yes-send", question); err != nil {
+		if err := o.sure.ask(ctx, s, prod, question); err != nil {
 			return err
 		}
 	}

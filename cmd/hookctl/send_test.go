@@ -104,7 +104,7 @@ func TestSendRefusals(t *testing.T) {
 		{"two refusals at once", "--stage local message_created --tamper --unsigned", "", nil, exitUsage, "one of --tamper"},
 		{"no secret stored", "--stage local message_created", "", nil, exitFailed, "hookctl secret set --stage local"},
 		{"what is stored is not Nylas's", "--stage local message_created", "", func(s *standin.Stage) { s.Store(`"41dD3-nXTUfebYuk81Gr"`) }, exitFailed, "it has quotes"},
-		{"prod, not confirmed", "--stage prod message_created", "yes\n", func(s *standin.Stage) { s.Stacks["NylasWebhooks-prod"] = s.Stacks["NylasWebhooks-local"] }, exitUsage, "nothing was done"},
+		{"prod, not confirmed", "--stage prod message_created", "prod\n", func(s *standin.Stage) { s.Stacks["NylasWebhooks-prod"] = s.Stacks["NylasWebhooks-local"] }, exitUsage, "nothing was done"},
 		{"webhook gone", "--stage local message_created", "", func(s *standin.Stage) {
 			s.Store("secret-of-the-stage")
 			s.Stacks["NylasWebhooks-local"]["WebhookUrl"] = "http://127.0.0.1:1/nylas"
@@ -127,18 +127,6 @@ func TestSendRefusals(t *testing.T) {
 				t.Error("something reached the queue")
 			}
 		})
-	}
-}
-
-func TestSendToProdConfirmed(t *testing.T) {
-	for stdin, args := range map[string][]string{"prod\n": nil, "": {"--yes-send", "prod"}} {
-		stage := standin.New(t)
-		stage.Store("secret-of-the-stage")
-		stage.Stacks["NylasWebhooks-prod"] = stage.Stacks["NylasWebhooks-local"]
-		code, _, stderr := hookctl(t, stdin, append([]string{"send", "--stage", "prod", "message_created"}, args...)...)
-		if code != exitOK || stage.Queued() != 1 {
-			t.Errorf("exit code %d, %d queued: %s", code, stage.Queued(), stderr)
-		}
 	}
 }
 

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"fmt"
 	"strconv"
 	"time"
 
@@ -104,71 +103,6 @@ func runSpillList(ctx context.Context, s streams, t target, most int) error {
 		s.stderrf("Nothing was spilled, or all of it was replayed.")
 	default:
 		s.stderrf("Waiting: %d. When SQS takes notifications again: hookctl spill replay --stage %s", len(objects), t.stage)
-	}
-	return nil
-}
-
-func newSpillReplay(s streams) *cobra.Command {
-	var t target
-	var most, perSecond int
-	cmd := &cobra.Command{
-		Use:   "replay",
-		Short: "Put spilled notifications onto the queue",
-		Long: `replay sends spilled notifications to the queue as the receiver would have: body,
-attributes and group as they are. It may be interrupted and started again.
-
-Nothing leaves the bucket before the queue has it. A crash in between leaves a
-duplicate (consumers drop it by the notification's id), never a loss.
-
-It needs the policy of output OperatorPolicyArn.`,
-		Example: `  hookctl spill replay --stage prod --max 1
-  hookctl spill replay --stage prod --rate 100`,
-		Args: cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			if perSecond < 0 || perSecond == 0 && cmd.Flags().Changed("rate") {
-				return usagef("--rate is a number from 1")
-			}
-			if most < 0 {
-				return usagef("--max is a number from 1; 0 is no limit")
-			}
-			return runSpillReplay(cmd.Context(), s, t, most, perSecond)
-		},
-	}
-	t.flags(cmd)
-	cmd.Flags().IntVar(&most, "max", 0, "replay no more than this many (default: all)")
-	cmd.Flags().IntVar(&perSecond, "rate", 0, "replay no more than this many a second")
-	return cmd
-}
-
-func runSpillReplay(ctx context.Context, s streams, t target, most, perSecond int) error {
-	store, err := t.spilled(ctx)
-	if err != nil {
-		return err
-	}
-	told := newProgress(s)
-	result, err := store.Replay(ctx, most, perSecond, func(r spilled.Result) { told.tellf("replayed %d", r.Replayed) })
-	if err != nil {
-		s.stderrf("Before it ended, %d were replayed, and %d more are on the queue and still in the bucket. The rest is where it was.", result.Replayed, result.Duplicated)
-		return deployment.Explain(err)
-	}
-	if t.json {
-		if err := s.json(map[string]any{"stage": t.stage, "result": result}); err != nil {
-			return err
-		}
-	} else {
-		fmt.Fprintf(s.out, "%d replayed\n", result.Replayed)
-	}
-	settled, err := store.Settle(ctx, func(n int) { told.tellf("removed %d notices of what was replayed", n) })
-	if err != nil {
-		s.stderrf("What was replayed is on the queue. Its notices could not be removed, so the alarm SpillWaiting may stay. Run the command again.")
-		return deployment.Explain(err)
-	}
-	if settled.Waits {
-		s.stderrf("More is waiting in the bucket. The alarm SpillWaiting stays until all of it is replayed: hookctl spill ls --stage %s", t.stage)
-	}
-	if result.Refused > 0 {
-		s.stderrf("%d could not be replayed and stay in the bucket. The first: %s", result.Refused, result.Why)
-		return errNotSo
 	}
 	return nil
 }

@@ -134,18 +134,18 @@ func idFlag(cmd *cobra.Command, id *string) {
 	cmd.Flags().StringVar(id, "id", "", "the webhook's id at Nylas (default: the one registered for the stage's URL)")
 }
 
-// connect finds the stage and makes a client of Nylas.
-func (t *webhookTarget) connect(ctx context.Context, s streams) (registration.Stage, error) {
+// lookUp finds the stage and its webhook at Nylas.
+func (t *webhookTarget) lookUp(ctx context.Context, s streams) (registration.Stage, nylasapi.Webhook, error) {
 	f, err := t.find(ctx)
 	if err != nil {
-		return registration.Stage{}, err
+		return registration.Stage{}, nylasapi.Webhook{}, err
 	}
-	return t.registration(ctx, s, f)
+	return t.lookUpOf(ctx, s, f)
 }
 
-// lookUp also finds the webhook.
-func (t *webhookTarget) lookUp(ctx context.Context, s streams) (registration.Stage, nylasapi.Webhook, error) {
-	stage, err := t.connect(ctx, s)
+// lookUpOf finds the webhook of a stage that is found.
+func (t *webhookTarget) lookUpOf(ctx context.Context, s streams, f found) (registration.Stage, nylasapi.Webhook, error) {
+	stage, err := t.registration(ctx, s, f)
 	if err != nil {
 		return stage, nylasapi.Webhook{}, err
 	}

@@ -4,7 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"strings"
+	"slices"
 
 	"github.com/spf13/cobra"
 
@@ -15,6 +15,7 @@ import (
 type webhookUpdateOptions struct {
 	webhookTarget
 	settingsFlags
+	consent
 	deployedURL bool
 }
 
@@ -27,6 +28,9 @@ func newWebhookUpdate(s streams) *cobra.Command {
 is turned off by every update. --triggers replaces the whole list. --deployed-url
 moves the webhook that --id names to the URL that the stage has now, as after a stack
 was deployed anew; Nylas may send the challenge there.
+
+Where the new list lacks a type that the webhook has, it asks first at a protected stage;
+--yes answers for a script.
 ` + nylasKeyHelp,
 		Example: `  hookctl webhook update --stage prod --triggers message.created,message.updated,grant.expired
   hookctl webhook update --stage prod --id UMWjAjMeWQ4D8gYF2moonK4486 --deployed-url`,
@@ -35,6 +39,7 @@ was deployed anew; Nylas may send the challenge there.
 	}
 	o.webhookTarget.flags(cmd)
 	o.settingsFlags.flags(cmd)
+	o.consent.flag(cmd)
 	cmd.Flags().BoolVar(&o.deployedURL, "deployed-url", false, "set the webhook's URL to the one that the stage has now")
 	return cmd
 }
@@ -47,9 +52,19 @@ func runWebhookUpdate(ctx context.Context, s streams, o webhookUpdateOptions) er
 	if o.deployedURL && o.id == "" {
 		return usagef("--deployed-url needs --id: without it the webhook is found by that very URL. See: hookctl webhook list")
 	}
-	stage, hook, err := o.lookUp(ctx, s)
+	f, err := o.find(ctx)
 	if err != nil {
 		return err
+	}
+	stage, hook, err := o.lookUpOf(ctx, s, f)
+	if err != nil {
+		return err
+	}
+	if gone := lacking(settings.TriggerTypes, hook.TriggerTypes); len(settings.TriggerTypes) > 0 && len(gone) > 0 {
+		question := fmt.Sprintf("Nylas will no longer send %s to stage %s, nor send later what happens meanwhile.", joined(gone), stage.Name)
+		if err := o.ask(ctx, s, f, question); err != nil {
+			return err
+		}
 	}
 	if o.deployedURL {
 		settings.URL = stage.URL
@@ -64,6 +79,11 @@ func runWebhookUpdate(ctx context.Context, s streams, o webhookUpdateOptions) er
 	return status.report(s, o.json)
 }
 
+// lacking are the elements of had that list lacks.
+func lacking(list, had []string) []string {
+	return slices.DeleteFunc(slices.Clone(had), func(one string) bool { return slices.Contains(list, one) })
+}
+
 func update(ctx context.Context, stage registration.Stage, hook nylasapi.Webhook, settings nylasapi.Settings) (nylasapi.Webhook, error) {
 	updated, err := stage.Nylas.Update(ctx, hook.ID, settings)
 	if updated.CreatedAt == 0 { // an answer may leave the times out
@@ -72,30 +92,61 @@ func update(ctx context.Context, stage registration.Stage, hook nylasapi.Webhook
 	return updated, err
 }
 
+type webhookPauseOptions struct {
+	webhookTarget
+	consent
+}
+
 func newWebhookPause(s streams) *cobra.Command {
-	var t webhookTarget
+	var o webhookPauseOptions
 	cmd := &cobra.Command{
-		Use:   "pause",
-		Short: "Let Nylas send nothing to the stage for a while",
+		Use:        "pause",
+		SuggestFor: []string{"disable", "deactivate", "stop"},
+		Short:      "Let Nylas send nothing to the stage for a while",
 		Long: `pause lets Nylas send nothing until hookctl webhook activate. Nylas does not promise to
 send later what happened meanwhile; to keep notifications while the system behind the
 queue is down, pause nothing: the queue keeps them.
+
+At a protected stage it asks first; --yes answers for a script.
 ` + nylasKeyHelp,
-		Example: `  hookctl webhook pause --stage staging`,
-		Args:    cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			return setStatus(cmd.Context(), s, t, nylasapi.Paused)
-		},
+		Example: `  hookctl webhook pause --stage staging
+  hookctl webhook pause --stage prod --yes`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error { return runWebhookPause(cmd.Context(), s, o) },
 	}
-	t.flags(cmd)
+	o.webhookTarget.flags(cmd)
+	o.consent.flag(cmd)
 	return cmd
+}
+
+func runWebhookPause(ctx context.Context, s streams, o webhookPauseOptions) error {
+	f, err := o.find(ctx)
+	if err != nil {
+		return err
+	}
+	stage, hook, err := o.lookUpOf(ctx, s, f)
+	if err != nil {
+		return err
+	}
+	if hook.Status != nylasapi.Paused {
+		question := fmt.Sprintf("Nylas stops sending to %s (stage %s), and does not promise to send later what happens meanwhile.", hook.URL, stage.Name)
+		if err := o.ask(ctx, s, f, question); err != nil {
+			return err
+		}
+	}
+	if hook, err = setStatus(ctx, s, stage, hook, nylasapi.Paused); err != nil {
+		return err
+	}
+	// That it is paused is no problem of who pauses it.
+	return webhookStatus{Stage: stage.Name, URL: stage.URL, Webhook: &hook, Problems: []registration.Problem{}}.report(s, o.json)
 }
 
 func newWebhookActivate(s streams) *cobra.Command {
 	var t webhookTarget
 	cmd := &cobra.Command{
-		Use:   "activate",
-		Short: "Let Nylas send to the stage again, after a pause or a failure",
+		Use:        "activate",
+		SuggestFor: []string{"enable", "resume", "unpause"},
+		Short:      "Let Nylas send to the stage again, after a pause or a failure",
 		Long: `activate sets the webhook's status to active: after hookctl webhook pause, and after
 Nylas has marked it as failed, which it never takes back by itself. Nylas sends the
 challenge to the URL first. What happened meanwhile is not sent later; hookctl gaps says
@@ -103,59 +154,64 @@ how to fetch it.
 ` + nylasKeyHelp,
 		Example: `  hookctl webhook activate --stage prod`,
 		Args:    cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			return setStatus(cmd.Context(), s, t, nylasapi.Active)
-		},
+		RunE:    func(cmd *cobra.Command, _ []string) error { return runWebhookActivate(cmd.Context(), s, t) },
 	}
 	t.flags(cmd)
 	return cmd
 }
 
-func setStatus(ctx context.Context, s streams, t webhookTarget, status string) error {
+func runWebhookActivate(ctx context.Context, s streams, t webhookTarget) error {
 	stage, hook, err := t.lookUp(ctx, s)
 	if err != nil {
 		return err
 	}
+	if hook, err = setStatus(ctx, s, stage, hook, nylasapi.Active); err != nil {
+		return err
+	}
+	status, err := look(ctx, stage, hook, nil)
+	if err != nil {
+		return err
+	}
+	return status.report(s, t.json)
+}
+
+// setStatus changes nothing where the status is right already.
+func setStatus(ctx context.Context, s streams, stage registration.Stage, hook nylasapi.Webhook, status string) (nylasapi.Webhook, error) {
 	if hook.Status == status && !hook.CompressedDelivery {
 		s.stderrf("The webhook is in status %s already; nothing was changed.", status)
-	} else {
-		if status == nylasapi.Active {
-			s.stderrf("Activating. Nylas now sends a challenge and waits up to 10 seconds for the answer.")
-		}
-		if hook, err = update(ctx, stage, hook, nylasapi.Settings{Status: status}); err != nil {
-			return err
-		}
+		return hook, nil
 	}
-	result := webhookStatus{Stage: stage.Name, URL: stage.URL, Webhook: &hook, Problems: []registration.Problem{}}
-	if status == nylasapi.Active { // that it is paused is no problem of who pauses it
-		if result, err = look(ctx, stage, hook, nil); err != nil {
-			return err
-		}
+	if status == nylasapi.Active {
+		s.stderrf("Activating. Nylas now sends a challenge and waits up to 10 seconds for the answer.")
 	}
-	return result.report(s, t.json)
+	return update(ctx, stage, hook, nylasapi.Settings{Status: status})
 }
 
 type webhookDeleteOptions struct {
 	webhookTarget
-	yes bool
+	sure typedName
 }
 
 func newWebhookDelete(s streams) *cobra.Command {
 	var o webhookDeleteOptions
 	cmd := &cobra.Command{
-		Use:   "delete",
-		Short: "Remove the stage's webhook from Nylas",
-		Long: `delete removes the webhook from Nylas, which then sends nothing to the stage. It asks
-first; --yes answers for a script. The stored secret stays where it is, and verifies
-nothing that a new webhook sends: that one gets a secret of its own.
+		Use:        "delete",
+		SuggestFor: []string{"remove", "rm"},
+		Short:      "Remove the stage's webhook from Nylas",
+		Long: `delete removes the webhook from Nylas, which then sends nothing to the stage. The stored
+secret stays where it is, and verifies nothing that a new webhook sends: that one gets a
+secret of its own.
+
+That cannot be undone, so it asks you to type the stage's name; scripts give it by
+--yes-delete.
 ` + nylasKeyHelp,
 		Example: `  hookctl webhook delete --stage dev
-  hookctl webhook delete --stage dev --id UMWjAjMeWQ4D8gYF2moonK4486 --yes`,
+  hookctl webhook delete --stage dev --id UMWjAjMeWQ4D8gYF2moonK4486 --yes-delete dev`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return runWebhookDelete(cmd.Context(), s, o) },
 	}
 	o.flags(cmd)
-	cmd.Flags().BoolVar(&o.yes, "yes", false, "do not ask")
+	o.sure.flag(cmd, "delete", "the stage's name, instead of typing it")
 	return cmd
 }
 
@@ -166,7 +222,8 @@ func runWebhookDelete(ctx context.Context, s streams, o webhookDeleteOptions) er
 		return err
 	}
 	if !gone {
-		if err := o.sure(ctx, s, hook); err != nil {
+		question := fmt.Sprintf("Nylas will stop sending to %s for good (webhook %s, %s).", hook.URL, hook.ID, hook.Status)
+		if err := o.sure.ask(ctx, s, o.stage, question); err != nil {
 			return err
 		}
 		err = stage.Nylas.Delete(ctx, hook.ID)
@@ -183,20 +240,4 @@ func runWebhookDelete(ctx context.Context, s streams, o webhookDeleteOptions) er
 	}
 	_, err = fmt.Fprintln(s.out, sentence)
 	return err
-}
-
-// sure asks at the terminal, or reads the answer from standard input.
-func (o webhookDeleteOptions) sure(ctx context.Context, s streams, hook nylasapi.Webhook) error {
-	if o.yes {
-		return nil
-	}
-	fmt.Fprintf(s.err, "Nylas will stop sending to %s (webhook %s, %s).\nDelete it? Type yes: ", hook.URL, hook.ID, hook.Status)
-	answer, err := readLine(ctx, s)
-	if err != nil {
-		return fmt.Errorf("read the answer: %w", err)
-	}
-	if !strings.EqualFold(answer, "yes") {
-		return usagef("not confirmed, nothing was deleted. Type yes when asked, or give --yes")
-	}
-	return nil
 }

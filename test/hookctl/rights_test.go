@@ -76,7 +76,7 @@ var uses = map[string]map[string]use{
 		"FindStack/cloudformation:DescribeStacks":              {line: "secret status --stage local"},
 		"ReadSecret/secretsmanager:GetSecretValue":             {line: "secret status --stage local"},
 		"ChangeSecret/secretsmanager:PutSecretValue":           {line: "secret set --stage local", stdin: "another-secret"},
-		"ChangeSecret/secretsmanager:UpdateSecretVersionStage": {line: "secret revoke-previous --stage local"},
+		"ChangeSecret/secretsmanager:UpdateSecretVersionStage": {line: "secret revoke-previous --stage local --yes-revoke local"},
 	},
 }
 
@@ -189,7 +189,7 @@ func TestEachPolicyIsNeeded(t *testing.T) {
 	more := map[string]string{ // what a command asks for beyond --stage
 		"dlq show": "x", "dlq export": "--file " + filepath.Join(dir, "dead.jsonl"), "dlq purge": "--yes-purge " + filepath.Base(stage.DeadLetters()),
 		"tail": "--since 1m --no-follow", "send": "message_created", "verify": filepath.Join(dir, "body.json") + " --signature " + sample.Signature,
-		"webhook create": "--triggers message.created", "webhook update": "--triggers message.created", "webhook delete": "--yes",
+		"webhook create": "--triggers message.created", "webhook update": "--triggers message.created", "webhook delete": "--yes-delete local", "secret revoke-previous": "--yes-revoke local",
 	}
 	for program, row := range stage.Programs {
 		command, ok := strings.CutPrefix(program, "hookctl ")

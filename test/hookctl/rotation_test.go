@@ -204,7 +204,7 @@ func TestSecretUnderTraffic(t *testing.T) {
 	verifies(t, api, before)
 	tr.flows(t, 5)
 
-	if out := run(0, "", "secret", "revoke-previous"); !strings.Contains(out, "Revoked version") {
+	if out := run(0, "", "secret", "revoke-previous", "--yes-revoke", "local"); !strings.Contains(out, "Revoked version") {
 		t.Errorf("revoke: %s", out)
 	}
 	tr.flows(t, 5)

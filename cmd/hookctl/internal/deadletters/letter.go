@@ -3,12 +3,12 @@ package deadletters
 import (
 	"maps"
 	"strconv"
-	"strings"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/sqs/types"
 
+	"github.com/onepagecrm/nylas-webhooks/cmd/hookctl/internal/triggertype"
 	"github.com/onepagecrm/nylas-webhooks/notification"
 )
 
@@ -149,7 +149,7 @@ type Filter struct {
 
 // Match tells whether the filter selects l.
 func (f Filter) Match(l Letter) bool {
-	return (f.Type == "" || l.Type() == f.Type || strings.HasPrefix(l.Type(), f.Type+".")) &&
+	return (f.Type == "" || triggertype.Is(l.Type(), f.Type)) &&
 		(f.GrantID == "" || l.GrantID() == f.GrantID) &&
 		(f.SentBefore.IsZero() || l.SentAt.Before(f.SentBefore)) &&
 		(f.SentAfter.IsZero() || l.SentAt.After(f.SentAfter))

@@ -36,6 +36,9 @@ type Deployment struct {
 	BucketName         string // what SQS did not take
 	// SpillNoticesQueueURL has a message for every spilled notification that waits.
 	SpillNoticesQueueURL string
+	// Protected: CloudFormation refuses to delete the stack, because the loss of the stage
+	// would hurt somebody.
+	Protected bool
 }
 
 // outputs lists every field beside the output it is read from.
@@ -79,7 +82,7 @@ func Find(ctx context.Context, stacks Stacks, stage string) (Deployment, error) 
 }
 
 func read(stack types.Stack, stage string) (Deployment, error) {
-	d := Deployment{Stage: stage}
+	d := Deployment{Stage: stage, Protected: aws.ToBool(stack.EnableTerminationProtection)}
 	fields := d.outputs()
 	for _, output := range stack.Outputs {
 		if field := fields[aws.ToString(output.OutputKey)]; field != nil {

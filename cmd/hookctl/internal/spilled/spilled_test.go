@@ -39,6 +39,8 @@ type fake struct {
 	getErr    error
 	onSend    func()
 	onReceive func()
+	written   map[string]time.Time // when objects were; others now
+	gets      int
 }
 
 func (f *fake) ListObjectsV2(_ context.Context, in *s3.ListObjectsV2Input, _ ...func(*s3.Options)) (*s3.ListObjectsV2Output, error) {
@@ -50,7 +52,11 @@ func (f *fake) ListObjectsV2(_ context.Context, in *s3.ListObjectsV2Input, _ ...
 	}
 	for key, object := range f.objects {
 		if strings.HasPrefix(key, *in.Prefix) {
-			out.Contents = append(out.Contents, s3types.Object{Key: aws.String(key), Size: aws.Int64(int64(len(object))), LastModified: aws.Time(time.Now())})
+			written, ok := f.written[key]
+			if !ok {
+				written = time.Now()
+			}
+			out.Contents = append(out.Contents, s3types.Object{Key: aws.String(key), Size: aws.Int64(int64(len(object))), LastModified: aws.Time(written)})
 		}
 	}
 	slices.SortFunc(out.Contents, func(a, b s3types.Object) int { return strings.Compare(*a.Key, *b.Key) })
@@ -60,6 +66,7 @@ func (f *fake) ListObjectsV2(_ context.Context, in *s3.ListObjectsV2Input, _ ...
 func (f *fake) GetObject(_ context.Context, in *s3.GetObjectInput, _ ...func(*s3.Options)) (*s3.GetObjectOutput, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
+	f.gets++
 	object, ok := f.objects[*in.Key]
 	if !ok || f.getErr != nil {
 		return nil, f.getErr
@@ -160,7 +167,7 @@ func TestRefusedMessageGoesCompressed(t *testing.T) {
 			t.Fatal(err)
 		}
 		f.objects["spill/2026/11/24/20/id.0123456789abcdef.json.gz"] = object
-		r, err := s.Replay(t.Context(), 0, 0, ignore)
+		r, err := s.Replay(t.Context(), Order{}, ignore)
 		if err != nil || r.Replayed != 1 || len(f.sent) != 1 || len(f.objects) != 0 {
 			t.Fatalf("%s: %+v, %v, %d sent", name, r, err, len(f.sent))
 		}
@@ -189,7 +196,7 @@ func ignore(Result) {}
 func TestReplayMovesEverything(t *testing.T) {
 	f, s := spill(t, 100)
 	f.objects["overflow/x"] = []byte("stays")
-	r, err := s.Replay(t.Context(), 0, 0, ignore)
+	r, err := s.Replay(t.Context(), Order{}, ignore)
 	if err != nil || r.Replayed != 100 || len(f.objects) != 1 {
 		t.Fatalf("%+v, %v, %d objects left", r, err, len(f.objects))
 	}
@@ -204,7 +211,7 @@ func TestReplayMovesEverything(t *testing.T) {
 
 func TestReplayAtMost(t *testing.T) {
 	f, s := spill(t, 20)
-	if r, err := s.Replay(t.Context(), 5, 0, ignore); err != nil || r.Replayed != 5 || len(f.objects) != 15 {
+	if r, err := s.Replay(t.Context(), Order{Max: 5}, ignore); err != nil || r.Replayed != 5 || len(f.objects) != 15 {
 		t.Errorf("%+v, %v, %d objects left", r, err, len(f.objects))
 	}
 }
@@ -232,7 +239,7 @@ func TestNothingIsLost(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			f, s := spill(t, 30)
 			tt.corrupt(f)
-			r, err := s.Replay(t.Context(), 0, 0, ignore)
+			r, err := s.Replay(t.Context(), Order{}, ignore)
 			if len(f.objects) != 30 || r.Replayed != 0 {
 				t.Errorf("%d objects left, %+v", len(f.objects), r)
 			}
@@ -254,14 +261,14 @@ func TestInterruptedAndStartedAgain(t *testing.T) {
 			interrupt()
 		}
 	}
-	r, err := s.Replay(ctx, 0, 0, ignore)
+	r, err := s.Replay(ctx, Order{}, ignore)
 	if !errors.Is(err, context.Canceled) {
 		t.Errorf("interrupted: %v", err)
 	}
 	if r.Replayed != len(f.sent) || len(f.objects) != 50-len(f.sent) {
 		t.Errorf("%+v; %d sent, %d objects left", r, len(f.sent), len(f.objects))
 	}
-	if _, err := s.Replay(t.Context(), 0, 0, ignore); err != nil || len(f.sent) != 50 || len(f.objects) != 0 {
+	if _, err := s.Replay(t.Context(), Order{}, ignore); err != nil || len(f.sent) != 50 || len(f.objects) != 0 {
 		t.Errorf("again: %v; %d sent, %d objects left", err, len(f.sent), len(f.objects))
 	}
 }
@@ -270,7 +277,7 @@ func TestInterruptedAndStartedAgain(t *testing.T) {
 func TestOneIsRefused(t *testing.T) {
 	f, s := spill(t, 200)
 	f.refuse, f.refuseAll = "7", true
-	r, err := s.Replay(t.Context(), 0, 0, ignore)
+	r, err := s.Replay(t.Context(), Order{}, ignore)
 	if err != nil || r.Replayed != 199 || r.Refused != 1 || !strings.Contains(r.Why, "0007.json.gz") || len(f.objects) != 1 {
 		t.Errorf("%+v, %v, %d objects left", r, err, len(f.objects))
 	}
@@ -282,7 +289,7 @@ func TestAnotherReplayWasFaster(t *testing.T) {
 	for _, code := range []string{"NoSuchKey", "AccessDenied"} {
 		f, s := spill(t, 0)
 		f.getErr = &smithy.GenericAPIError{Code: code}
-		if what, err := s.replay(t.Context(), "spill/2026/11/24/20/0000.json.gz"); what != none || err != nil {
+		if what, err := s.one(t.Context(), Object{Key: "spill/2026/11/24/20/0000.json.gz"}, Order{}, nil, nil); what != none || err != nil {
 			t.Errorf("%s: outcome %v, %v", code, what, err)
 		}
 	}

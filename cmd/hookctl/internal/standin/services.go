@@ -5,6 +5,7 @@ import (
 	"encoding/xml"
 	"fmt"
 	"io"
+	"maps"
 	"net/http"
 	"net/url"
 	"path"
@@ -40,7 +41,8 @@ func (s *Stage) cloudFormation(w http.ResponseWriter, body string) {
 	}
 	var members strings.Builder
 	for name, outputs := range stacks {
-		members.WriteString("<member><StackName>" + name + "</StackName><CreationTime>2026-01-05T10:00:00Z</CreationTime><StackStatus>CREATE_COMPLETE</StackStatus><Outputs>")
+		members.WriteString("<member><StackName>" + name + "</StackName><CreationTime>2026-01-05T10:00:00Z</CreationTime><StackStatus>CREATE_COMPLETE</StackStatus><EnableTerminationProtection>" +
+			strconv.FormatBool(s.Protected[name]) + "</EnableTerminationProtection><Outputs>")
 		for key, value := range outputs {
 			members.WriteString("<member><OutputKey>" + key + "</OutputKey><OutputValue>")
 			_ = xml.EscapeText(&members, []byte(value))
@@ -73,9 +75,35 @@ func (s *Stage) object(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
+// list answers S3's ListObjectsV2, all on one page.
+func (s *Stage) list(w http.ResponseWriter, r *http.Request) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var contents strings.Builder
+	for _, key := range slices.Sorted(maps.Keys(s.Objects)) {
+		if !strings.HasPrefix(key, r.URL.Query().Get("prefix")) {
+			continue
+		}
+		written, ok := s.Written[key]
+		if !ok {
+			written = time.Now()
+		}
+		fmt.Fprintf(&contents, "<Contents><Key>%s</Key><LastModified>%s</LastModified><Size>%d</Size></Contents>", key, written.UTC().Format("2006-01-02T15:04:05.000Z"), len(s.Objects[key]))
+	}
+	_, _ = fmt.Fprintf(w, `<ListBucketResult xmlns="http://s3.amazonaws.com/doc/2006-03-01/"><Name>bucket</Name><IsTruncated>false</IsTruncated>%s</ListBucketResult>`, contents.String())
+}
+
+func (s *Stage) deleteObject(w http.ResponseWriter, r *http.Request) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.Objects, r.PathValue("key"))
+	w.WriteHeader(http.StatusNoContent)
+}
+
 type sqsRequest struct {
-	QueueURL string `json:"QueueUrl"`
-	Entries  []struct {
+	QueueURL    string `json:"QueueUrl"`
+	MessageBody string
+	Entries     []struct {
 		ID            string `json:"Id"`
 		ReceiptHandle string
 		MessageBody   string
@@ -100,6 +128,11 @@ func (s *Stage) sqs(action string, body []byte) any {
 			"QueueArn": "arn:aws:sqs:us-east-1:000000000000:" + path.Base(in.QueueURL), "MessageRetentionPeriod": "1209600",
 			"ApproximateNumberOfMessages": strconv.Itoa(len(*q) - held), "ApproximateNumberOfMessagesNotVisible": strconv.Itoa(held),
 		}}
+	case "SendMessage":
+		s.handles++
+		id := "message-" + strconv.Itoa(s.handles)
+		*q = append(*q, message{id: id, wire: notification.Wire{Body: in.MessageBody}})
+		return map[string]string{"MessageId": id, "MD5OfMessageBody": md5hex(in.MessageBody)}
 	case "SendMessageBatch":
 		return s.eachEntry(in, func(i int) bool {
 			s.handles++

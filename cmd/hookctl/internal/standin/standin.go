@@ -11,8 +11,10 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -32,14 +34,17 @@ type Stage struct {
 	Refuse map[string]string
 	// Stacks are the outputs by stack name; New fills in NylasWebhooks-local.
 	Stacks map[string]map[string]string
+	// Protected are the stacks that have termination protection.
+	Protected map[string]bool
 
 	mu       sync.Mutex
 	versions []version             // of the secret, oldest first
-	queues   map[string]*[]message // by the last part of the URL: queue, dead
+	queues   map[string]*[]message // by the last part of the URL: queue, dead, notices
 	posts    [][]byte
 	handles  int
-	// Objects are those of the bucket, by key.
+	// Objects are those of the bucket, by key; Written is when, for those not written now.
 	Objects map[string]string
+	Written map[string]time.Time
 	// OtherSecrets are the values of secrets beside the stage's, by name.
 	OtherSecrets map[string]string
 	// Puts counts the versions of the stage's secret that requests made.
@@ -66,7 +71,7 @@ const elsewhere = "somebody else's"
 // New starts a stand-in for stage local, points the AWS settings of this test's
 // environment at it, and ends it with the test.
 func New(t *testing.T) *Stage {
-	s := &Stage{Refuse: map[string]string{}, Objects: map[string]string{}, queues: map[string]*[]message{"queue": {}, "dead": {}}}
+	s := &Stage{Refuse: map[string]string{}, Objects: map[string]string{}, Written: map[string]time.Time{}, queues: map[string]*[]message{"queue": {}, "dead": {}, "notices": {}}}
 	mux := http.NewServeMux()
 	mux.HandleFunc("/nylas", func(w http.ResponseWriter, r *http.Request) {
 		if s.Webhook != nil {
@@ -76,7 +81,9 @@ func New(t *testing.T) *Stage {
 		s.Receive(w, r)
 	})
 	mux.HandleFunc("POST /{$}", s.aws)
+	mux.HandleFunc("GET /bucket", s.list)
 	mux.HandleFunc("GET /bucket/{key...}", s.object)
+	mux.HandleFunc("DELETE /bucket/{key...}", s.deleteObject)
 	s.Server = httptest.NewServer(mux)
 	t.Cleanup(s.Server.Close)
 	s.Stacks = map[string]map[string]string{"NylasWebhooks-local": {
@@ -156,6 +163,33 @@ func (s *Stage) add(queue string, wire notification.Wire) {
 	*q = append(*q, message{id: "message-" + strconv.Itoa(s.handles), wire: wire})
 }
 
+// Spill keeps a notification in the bucket as the receiver does when SQS does not take it,
+// written that long ago, and puts its notice on the queue of notices.
+func (s *Stage) Spill(key string, wire notification.Wire, ago time.Duration) {
+	object, err := wire.Spill()
+	if err != nil {
+		panic(err)
+	}
+	s.mu.Lock()
+	s.Objects[key], s.Written[key] = string(object), time.Now().Add(-ago)
+	s.mu.Unlock()
+	s.add("notices", notification.Wire{Body: key})
+}
+
+// Kept are the keys of the bucket's objects.
+func (s *Stage) Kept() []string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.Sorted(maps.Keys(s.Objects))
+}
+
+// Notices is how many notices of spilled notifications there are.
+func (s *Stage) Notices() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return len(*s.queues["notices"])
+}
+
 // Bury puts a message on the dead-letter queue.
 func (s *Stage) Bury(wire notification.Wire) { s.add("dead", wire) }
 
@@ -206,7 +240,7 @@ func (s *Stage) aws(w http.ResponseWriter, r *http.Request) {
 	defer s.mu.Unlock()
 	var answer any
 	switch action {
-	case "ReceiveMessage", "DeleteMessageBatch", "ChangeMessageVisibilityBatch", "GetQueueAttributes", "SendMessageBatch", "PurgeQueue":
+	case "ReceiveMessage", "DeleteMessageBatch", "ChangeMessageVisibilityBatch", "GetQueueAttributes", "SendMessage", "SendMessageBatch", "PurgeQueue":
 		answer = s.sqs(action, body)
 	case "ListMessageMoveTasks": // as the local engine
 		refuse(w, "InvalidAction", action)

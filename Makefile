@@ -132,8 +132,9 @@ lint: $(LINT) compiling ## gofmt, go vet, golangci-lint, actionlint, zizmor
 	@cd tools && ../.local/venv/lint/bin/python -m unittest -q test_account test_remove
 	@echo "actionlint"
 	@go tool -modfile=tools/actionlint.mod actionlint
+	@go tool -modfile=tools/actionlint.mod actionlint examples/own-repository/.github/workflows/*.yml
 	@echo "zizmor"
-	@.local/venv/lint/bin/zizmor --offline --quiet .github
+	@.local/venv/lint/bin/zizmor --offline --quiet .github examples/own-repository/.github
 
 # Packages with tests; those under test/ have targets of their own, below, but for this one.
 unit_packages = $$(go list -f '{{if or .TestGoFiles .XTestGoFiles}}{{.ImportPath}}{{end}}' ./... | grep -v /test/) ./test/mutation

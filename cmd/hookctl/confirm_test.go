@@ -143,7 +143,7 @@ func TestEveryCommandAsksOrNeedNot(t *testing.T) {
 	needNot := map[string]string{
 		"demo": "local only", "doctor": "looks", "gaps": "looks", "tail": "looks", "verify": "looks", "version": "looks", "dlq ls": "looks", "dlq show": "looks",
 		"dlq export": "looks, and overwrites no file", "spill ls": "looks", "secret status": "looks", "webhook list": "looks", "webhook status": "looks",
-		"secret set": "the value that is given confirms it", "webhook create": "changes nothing that is there", "webhook activate": "ends a pause",
+		"secret set": "the value that is given confirms it", "webhook create": "changes nothing that is there", "webhook activate": "ends a pause", "init": "overwrites nothing without --update",
 	}
 	everyCommand(func(cmd *cobra.Command) {
 		path := strings.TrimPrefix(cmd.CommandPath(), "hookctl ")

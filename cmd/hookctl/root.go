@@ -68,7 +68,7 @@ Exit codes:
 	root.SetErr(s.err)
 	root.PersistentFlags().BoolVar(s.noInput, "no-input", false, "never ask; what would ask does nothing without its flag")
 	root.SetVersionTemplate("hookctl {{.Version}}\n")
-	root.AddCommand(newDemo(s), newSend(s), newVerify(s), newSecret(s), newWebhook(s), newDLQ(s), newDoctor(s), newTail(s), newGaps(s), newSpill(s), newVersion(s))
+	root.AddCommand(newDemo(s), newSend(s), newVerify(s), newSecret(s), newWebhook(s), newDLQ(s), newDoctor(s), newTail(s), newGaps(s), newSpill(s), newInit(s), newVersion(s))
 	root.InitDefaultHelpCmd()
 	helpOfCommands(root)
 	usageErrors(root)

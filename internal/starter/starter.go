@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"go/format"
+	"go/token"
 	"io/fs"
 	"net/mail"
 	"net/url"
@@ -33,6 +34,14 @@ const CDK = "2.1148.1"
 type Stage struct {
 	Name, Account, Region string
 	Production            bool
+}
+
+// Check says whether the name can be a variable in main.go.
+func (s Stage) Check() error {
+	if token.IsKeyword(s.Name) || slices.Contains([]string{"app", "awscdk", "jsii", "stages", "ours", "company", "main", "string"}, s.Name) {
+		return fmt.Errorf("a stage named %s would be in the way of the Go code in main.go. Take another name", s.Name)
+	}
+	return nil
 }
 
 // Repository is what the files are made of.

@@ -19,6 +19,7 @@ type mutant struct {
 	// "ParseSignature: len(text) >= len(prefix) -> len(text) > len(prefix)".
 	id     string
 	source []byte // the whole file with the change
+	value  string // the constant or variable whose value was changed; "" in a function
 }
 
 // swaps are the operators that replace another; where there are two, both are tried.
@@ -46,12 +47,12 @@ func mutants(path string) ([]mutant, error) {
 	for _, declaration := range file.Decls {
 		switch d := declaration.(type) {
 		case *ast.FuncDecl:
-			m.where = d.Name.Name
+			m.where, m.value = d.Name.Name, ""
 			ast.Inspect(d, m.visit)
 		case *ast.GenDecl:
 			for _, spec := range d.Specs {
 				if values, ok := spec.(*ast.ValueSpec); ok {
-					m.where = values.Names[0].Name
+					m.where, m.value = values.Names[0].Name, values.Names[0].Name
 					ast.Inspect(values, m.visit)
 				}
 			}
@@ -65,6 +66,7 @@ type mutator struct {
 	source []byte
 	files  *token.FileSet
 	where  string // the function, constant or variable
+	value  string // the latter
 	found  []mutant
 }
 
@@ -134,7 +136,7 @@ func (m *mutator) change(node ast.Node, from, to int, replacement string) {
 	}
 	m.found = append(m.found, mutant{
 		file: m.path, line: m.files.Position(node.Pos()).Line,
-		id: m.where + ": " + before + " -> " + after, source: source,
+		id: m.where + ": " + before + " -> " + after, source: source, value: m.value,
 	})
 }
 

@@ -43,6 +43,9 @@ func TestMutants(t *testing.T) {
 	var ids []string
 	for _, m := range found {
 		ids = append(ids, m.id)
+		if isValue := m.id == "limit: 10 -> 20" || m.id == "ready: true -> false"; (m.value != "") != isValue {
+			t.Errorf("%s is of value %q", m.id, m.value)
+		}
 		if string(m.source) == sample {
 			t.Errorf("%s changes nothing", m.id)
 		}
@@ -76,16 +79,20 @@ func TestAccepted(t *testing.T) {
 		}
 		return &goPackage{Dir: dir, TestGoFiles: []string{"x_test.go"}}
 	}
-	accepted, err := write("package x\n\n// equivalent mutant: Do: 0 -> 1\n// equivalent mutant: Do: 1 -> 2\n// Nobody reads them.\n").accepted()
+	accepted, tuned, err := write("package x\n\n// equivalent mutant: Do: 0 -> 1\n// equivalent mutant: Do: 1 -> 2\n// Nobody reads them.\n\n// tuned numbers: linger, patience\n// A benchmark decides.\n").accepted()
 	if err != nil || !accepted["Do: 0 -> 1"] || !accepted["Do: 1 -> 2"] || len(accepted) != 2 {
 		t.Errorf("accepted = %v, %v", accepted, err)
+	}
+	if !tuned["linger"] || !tuned["patience"] || len(tuned) != 2 {
+		t.Errorf("tuned = %v", tuned)
 	}
 	for _, text := range []string{
 		"package x\n\n// equivalent mutant: Do: 0 -> 1\n",
 		"package x\n\n// equivalent mutant: Do: 0 -> 1\n\n// Nobody reads it.\n",
 		"package x\n\n// equivalent mutant: a -> b\n// equivalent mutant: c -> d\nfunc f() {}\n",
+		"package x\n\n// tuned numbers: linger\nfunc f() {}\n",
 	} {
-		if _, err := write(text).accepted(); err == nil {
+		if _, _, err := write(text).accepted(); err == nil {
 			t.Errorf("no reason, and accepted:\n%s", text)
 		}
 	}

@@ -95,7 +95,7 @@ func (p *goPackage) try(ctx context.Context, scratch, only string) (result, erro
 		all = append(all, found...)
 	}
 	all = slices.DeleteFunc(all, func(m mutant) bool { return !strings.Contains(m.id, only) })
-	accepted, err := p.accepted()
+	accepted, tuned, err := p.accepted()
 	if err != nil {
 		return result{}, err
 	}
@@ -128,6 +128,9 @@ func (p *goPackage) try(ctx context.Context, scratch, only string) (result, erro
 		case accepted[m.id]:
 			r.equivalent++
 			met[m.id] = true
+		case tuned[m.value]:
+			r.tuned++
+			met[tunedNumbers+m.value] = true
 		default:
 			r.survived++
 			r.survivors = append(r.survivors, m)
@@ -139,6 +142,11 @@ func (p *goPackage) try(ctx context.Context, scratch, only string) (result, erro
 			r.stale = append(r.stale, fmt.Sprintf("%s: a test file calls this mutant equivalent, and it is killed or not there: %s", p.name(), id))
 		}
 	}
+	for name := range tuned {
+		if !met[tunedNumbers+name] {
+			r.stale = append(r.stale, fmt.Sprintf("%s: a test file calls %s a tuned number, and no other value of it survives", p.name(), name))
+		}
+	}
 	slices.Sort(r.stale)
 	slices.SortFunc(r.survivors, func(a, b mutant) int {
 		return strings.Compare(fmt.Sprintf("%s:%6d", a.file, a.line), fmt.Sprintf("%s:%6d", b.file, b.line))
@@ -146,25 +154,36 @@ func (p *goPackage) try(ctx context.Context, scratch, only string) (result, erro
 	return r, errors.Join(failures, ctx.Err())
 }
 
-// acceptance begins a comment that calls a mutant equivalent. The line after it, or
-// after several of them, is the reason.
-const acceptance = "// equivalent mutant: "
+const (
+	// acceptance begins a comment that calls a mutant equivalent. The line after it, or
+	// after several of them, is the reason.
+	acceptance = "// equivalent mutant: "
+	// tunedNumbers begins one that names numbers which were tuned, with the reason after it.
+	tunedNumbers = "// tuned numbers: "
+)
 
 // accepted returns the ids of the mutants that the package's test files call
-// equivalent.
-func (p *goPackage) accepted() (map[string]bool, error) {
-	accepted := map[string]bool{}
+// equivalent, and the names of the tuned numbers.
+func (p *goPackage) accepted() (ids, tuned map[string]bool, err error) {
+	ids, tuned = map[string]bool{}, map[string]bool{}
 	for _, name := range slices.Concat(p.TestGoFiles, p.XTestGoFiles) {
 		source, err := os.ReadFile(filepath.Join(p.Dir, name))
 		if err != nil {
-			return nil, err
+			return nil, nil, err
 		}
-		unexplained := "" // the last id, until its reason comes
+		unexplained := "" // the last, until its reason comes
 		lines := bufio.NewScanner(bytes.NewReader(source))
 		for lines.Scan() {
 			line := strings.TrimSpace(lines.Text())
 			if id, ok := strings.CutPrefix(line, acceptance); ok {
-				accepted[id], unexplained = true, id
+				ids[id], unexplained = true, id
+				continue
+			}
+			if names, ok := strings.CutPrefix(line, tunedNumbers); ok {
+				for name := range strings.SplitSeq(names, ", ") {
+					tuned[name] = true
+				}
+				unexplained = names
 				continue
 			}
 			if unexplained != "" && !strings.HasPrefix(line, "// ") {
@@ -173,13 +192,13 @@ func (p *goPackage) accepted() (map[string]bool, error) {
 			unexplained = ""
 		}
 		if unexplained != "" {
-			return nil, fmt.Errorf("%s: %s: the reason is missing; write it on the next line", name, unexplained)
+			return nil, nil, fmt.Errorf("%s: %s: the reason is missing; write it on the next line", name, unexplained)
 		}
 		if err := lines.Err(); err != nil {
-			return nil, err
+			return nil, nil, err
 		}
 	}
-	return accepted, nil
+	return ids, tuned, nil
 }
 
 // baseline runs the tests as they are, and returns how long they took.

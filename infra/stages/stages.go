@@ -30,6 +30,18 @@ type Recipients struct {
 	Endpoints []string
 }
 
+// Domain is a name of one's own for the webhook.
+type Domain struct {
+	// Name is the whole host name, as "webhooks.example.com". The URL is then
+	// https://webhooks.example.com/nylas.
+	Name string
+	// CertificateARN names a certificate of ACM for it, in the stage's account and region.
+	CertificateARN string
+	// HostedZoneID is Route 53's id of the public zone in which the DNS record is made. Empty
+	// where DNS is elsewhere: the output DomainTarget says where a CNAME has to lead.
+	HostedZoneID string
+}
+
 // Stage is one deployment of the stack.
 type Stage struct {
 	// Name is lower case and short ("prod"). It is part of the stack's, the API's
@@ -41,6 +53,12 @@ type Stage struct {
 	// in. The CDK CLI refuses credentials of any other account. Empty means: where
 	// the credentials point, which a Protected stage refuses.
 	Account, Region string
+
+	// Domain is the webhook's own name. What is registered at Nylas then stays whatever is
+	// replaced behind it, and API Gateway's own name no longer answers. nil: that name is
+	// the URL. Setting it later changes the URL: deploy, then hookctl webhook update, and
+	// expect Nylas's requests to the old one to be refused until then.
+	Domain *Domain
 
 	// Protected stages need an account, a region and somebody to page before they can
 	// be deployed, and have CloudFormation's termination protection.

@@ -12,6 +12,7 @@ func valid() Stage {
 		RequestsPerSecond: 1000, Burst: 1000, AccountConcurrency: 1000, ReservedConcurrency: 200, LogDays: 14,
 		ConsumerTimeout: time.Minute, ConsumerPrincipals: []string{"arn:aws:iam::210987654321:role/crm"},
 		QuietEventsPerMinute: 5, Protected: true,
+		Domain:    &Domain{Name: "webhooks.example.com", CertificateARN: "arn:aws:acm:eu-central-1:123456789012:certificate/0123abcd-01ab", HostedZoneID: "Z0123456789ABCDEFGHIJ"},
 		Tickets:   Recipients{Emails: []string{"team@example.com"}},
 		Pages:     Recipients{Emails: []string{"on-call@example.com"}, Endpoints: []string{"https://events.example.com/x"}},
 		AlarmsOff: map[string]string{"QueueAge": "nobody reads this queue"},
@@ -42,6 +43,14 @@ func TestValidateSaysWhatToDo(t *testing.T) {
 		{"region without account", func(s *Stage) { s.Account = "" }, "belong together"},
 		{"account of eleven digits", func(s *Stage) { s.Account = "12345678901" }, "twelve digits"},
 		{"zone instead of region", func(s *Stage) { s.Region = "eu-central-1a" }, "eu-central-1."},
+		{"domain without a dot", func(s *Stage) { s.Domain.Name = "webhooks" }, `domain "webhooks" is not the name of a host`},
+		{"domain with a scheme", func(s *Stage) { s.Domain.Name = "https://webhooks.example.com" }, "is not the name of a host"},
+		{"domain in capitals", func(s *Stage) { s.Domain.Name = "Webhooks.example.com" }, "is not the name of a host"},
+		{"domain of 254 letters", func(s *Stage) { s.Domain.Name = strings.Repeat("abcdefghi.", 25) + "abcd" }, "is not the name of a host"},
+		{"no certificate", func(s *Stage) { s.Domain.CertificateARN = "" }, `certificate "" is not the ARN`},
+		{"certificate elsewhere", func(s *Stage) { s.Domain.CertificateARN = "arn:aws:acm:us-east-1:123456789012:certificate/0" }, "the certificate is in region us-east-1 of account 123456789012"},
+		{"certificate of another", func(s *Stage) { s.Domain.CertificateARN = "arn:aws:acm:eu-central-1:210987654321:certificate/0" }, "of account 210987654321; API Gateway takes one of the stage's own"},
+		{"name of a zone", func(s *Stage) { s.Domain.HostedZoneID = "example.com" }, `hosted zone "example.com" is not an id`},
 		{"unknown architecture", func(s *Stage) { s.Architecture = "riscv64" }, "no architecture"},
 		{"retention that Logs has not", func(s *Stage) { s.LogDays = 15 }, "15 days"},
 		{"no rate", func(s *Stage) { s.RequestsPerSecond = 0 }, "0 requests/s"},
@@ -80,6 +89,7 @@ func TestValidateSaysWhatToDo(t *testing.T) {
 func TestRegions(t *testing.T) {
 	for _, region := range []string{"eu-central-1", "us-gov-west-1", "ap-southeast-4", "eusc-de-east-1"} {
 		s := valid()
+		s.Domain = nil // its certificate is elsewhere
 		s.Region = region
 		if err := s.Validate(); err != nil {
 			t.Errorf("%s: %v", region, err)
@@ -89,6 +99,7 @@ func TestRegions(t *testing.T) {
 
 func TestValidateReportsEveryProblemAtOnce(t *testing.T) {
 	s := valid()
+	s.Domain = nil
 	s.Account, s.Region, s.LogDays, s.Burst = "1", "x", 0, 0
 	if got := len(strings.Split(s.Validate().Error(), "\n")); got != 4 {
 		t.Errorf("%d problems reported, want 4:\n%v", got, s.Validate())

@@ -26,15 +26,20 @@ const (
 	// visibilityFactor is how many times the consumer's timeout a message stays hidden;
 	// docs.aws.amazon.com/lambda/latest/dg/services-sqs-configure.html
 	visibilityFactor = 6
+	// maxHostName is DNS's limit.
+	maxHostName = 253
 	// maxVisibility is SQS's limit.
 	maxVisibility = 12 * time.Hour
 )
 
 var (
-	stageName    = regexp.MustCompile(`^[a-z][a-z0-9]{1,15}$`) // short, and valid in every name it becomes part of
-	accountID    = regexp.MustCompile(`^[0-9]{12}$`)
-	regionName   = regexp.MustCompile(`^[a-z]{2,4}(-[a-z]+)+-[0-9]$`) // eu-central-1, us-gov-west-1, eusc-de-east-1
-	principalARN = regexp.MustCompile(`^arn:aws[a-z-]*:iam::[0-9]{12}:(root|role/.+|user/.+)$`)
+	stageName      = regexp.MustCompile(`^[a-z][a-z0-9]{1,15}$`) // short, and valid in every name it becomes part of
+	accountID      = regexp.MustCompile(`^[0-9]{12}$`)
+	regionName     = regexp.MustCompile(`^[a-z]{2,4}(-[a-z]+)+-[0-9]$`) // eu-central-1, us-gov-west-1, eusc-de-east-1
+	principalARN   = regexp.MustCompile(`^arn:aws[a-z-]*:iam::[0-9]{12}:(root|role/.+|user/.+)$`)
+	hostName       = regexp.MustCompile(`^([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z]([a-z0-9-]{0,61}[a-z0-9])$`) // RFC 1123, with a dot
+	certificateARN = regexp.MustCompile(`^arn:aws[a-z-]*:acm:([a-z0-9-]+):([0-9]{12}):certificate/[a-z0-9-]+$`)
+	hostedZoneID   = regexp.MustCompile(`^Z[A-Z0-9]{1,31}$`)
 	// logDays are the retention periods that CloudWatch Logs accepts, up to two years;
 	// docs.aws.amazon.com/AmazonCloudWatchLogs/latest/APIReference/API_PutRetentionPolicy.html
 	logDays = []int{1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731}
@@ -62,6 +67,7 @@ func (s Stage) Validate() error {
 		p.addf("the name %q becomes part of resource names; use 2 to 16 lower-case letters and digits, a letter first.", s.Name)
 	}
 	s.validatePlace(p)
+	s.validateDomain(p)
 	s.validateCapacity(p)
 	s.validateConsumer(p)
 	s.validateAlarms(p)
@@ -86,6 +92,25 @@ func (s Stage) validatePlace(p *problems) {
 	}
 	if !slices.Contains(logDays, s.LogDays) {
 		p.addf("CloudWatch Logs cannot keep logs for %d days. Use one of %v.", s.LogDays, logDays)
+	}
+}
+
+func (s Stage) validateDomain(p *problems) {
+	if s.Domain == nil {
+		return
+	}
+	if !hostName.MatchString(s.Domain.Name) || len(s.Domain.Name) > maxHostName {
+		p.addf("domain %q is not the name of a host in lower case, as webhooks.example.com.", s.Domain.Name)
+	}
+	parts := certificateARN.FindStringSubmatch(s.Domain.CertificateARN)
+	switch {
+	case parts == nil:
+		p.addf("certificate %q is not the ARN of an ACM certificate.", s.Domain.CertificateARN)
+	case s.Account != "" && (parts[1] != s.Region || parts[2] != s.Account):
+		p.addf("the certificate is in region %s of account %s; API Gateway takes one of the stage's own (%s of %s).", parts[1], parts[2], s.Region, s.Account)
+	}
+	if s.Domain.HostedZoneID != "" && !hostedZoneID.MatchString(s.Domain.HostedZoneID) {
+		p.addf("hosted zone %q is not an id of Route 53, as Z0123456789ABCDEFGHIJ.", s.Domain.HostedZoneID)
 	}
 }
 

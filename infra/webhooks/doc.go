@@ -2,6 +2,7 @@
 // in the order in which a notification meets them.
 //
 //	endpoint.go   API Gateway: /nylas, the throttle, what it answers by itself
+//	domain.go     a name of one's own for it
 //	receiver.go   the Lambda function and what it may do
 //	secret.go     the webhook secret, created empty
 //	queues.go     the queue, its dead letters, who may read them

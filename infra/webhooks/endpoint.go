@@ -146,11 +146,18 @@ func newGatewayFaults(stack awscdk.Stack, stage stages.Stage, logs awslogs.LogGr
 type endpoint struct {
 	api    awsapigateway.RestApi
 	stage  awsapigateway.Stage
+	domain *stages.Domain
 	logs   awslogs.LogGroup
 	faults awscloudwatch.Metric
 }
 
-func (e endpoint) url() *string { return e.api.UrlForPath(jsii.String("/" + webhookPath)) }
+// url is what is registered at Nylas.
+func (e endpoint) url() *string {
+	if e.domain != nil {
+		return jsii.String("https://" + e.domain.Name + "/" + webhookPath)
+	}
+	return e.api.UrlForPath(jsii.String("/" + webhookPath))
+}
 
 // newEndpoint makes a REST API, because only that can turn the 500 it answers when
 // Lambda refuses an invocation into a 503, which Nylas tries again.
@@ -186,6 +193,9 @@ func newEndpoint(stack awscdk.Stack, stage stages.Stage, receiver receiver) endp
 	l1 := api.Node().DefaultChild().(awsapigateway.CfnRestApi)
 	l1.SetSecurityPolicy(jsii.String(tlsPolicy))
 	l1.SetEndpointAccessMode(jsii.String(accessMode))
+	if stage.Domain != nil {
+		l1.SetDisableExecuteApiEndpoint(jsii.Bool(true)) // one way in, which is the registered one
+	}
 	api.Node().TryRemoveChild(jsii.String("Endpoint")) // an output with a generated name; WebhookUrl says it
 
 	integration := awsapigateway.NewLambdaIntegration(receiver.alias, &awsapigateway.LambdaIntegrationOptions{
@@ -210,7 +220,7 @@ func newEndpoint(stack awscdk.Stack, stage stages.Stage, receiver receiver) endp
 			ResponseHeaders: headers,
 		})
 	}
-	return endpoint{api: api, stage: api.DeploymentStage(), logs: logs, faults: newGatewayFaults(stack, stage, logs)}
+	return endpoint{api: api, stage: api.DeploymentStage(), domain: stage.Domain, logs: logs, faults: newGatewayFaults(stack, stage, logs)}
 }
 
 func acceptEndpoint(stage stages.Stage, api awsapigateway.RestApi, methods []awsapigateway.Method) {

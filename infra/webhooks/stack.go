@@ -39,6 +39,7 @@ func NewStack(scope constructs.Construct, stage stages.Stage, builder *Builder) 
 		return nil, err
 	}
 	endpoint := newEndpoint(stack, stage, receiver)
+	newDomain(stack, stage.Domain, endpoint)
 	alarms, err := newAlarms(stack, stage, endpoint, receiver, queues, bucket)
 	if err != nil {
 		return nil, err

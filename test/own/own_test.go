@@ -77,3 +77,16 @@ func deploy(t *testing.T, dir, stack string) map[string]string {
 	}
 	return outputs
 }
+
+// The engine serves no names of one's own; it takes the template, so that none of it is
+// misspelt, and hookctl reads the registered URL from the outputs.
+func TestADomainOfItsOwn(t *testing.T) {
+	dir := repository(t, onEngine)
+	edit(t, filepath.Join(dir, "main.go"), "	return []stages", `	crmdev.Domain = &stages.Domain{Name: "webhooks.example.com", CertificateARN: "arn:aws:acm:us-east-1:000000000000:certificate/12345678-1234-1234-1234-123456789012"}
+	return []stages`)
+	in(t, dir, "go", "mod", "tidy")
+	outputs := deploy(t, dir, "NylasWebhooks-crmdev")
+	if outputs["WebhookUrl"] != "https://webhooks.example.com/nylas" || outputs["DomainTarget"] == "" {
+		t.Errorf("outputs %v", outputs)
+	}
+}

@@ -13,6 +13,7 @@ const (
 	methodType   = "AWS::ApiGateway::Method"
 	apiStageType = "AWS::ApiGateway::Stage"
 	responseType = "AWS::ApiGateway::GatewayResponse"
+	domainType   = "AWS::ApiGateway::DomainName"
 )
 
 // loggable are the access log's variables that hold nothing of the caller's making,
@@ -46,6 +47,9 @@ var endpointRules = []rule{
 			if p.at("Policy") != nil {
 				f.addf("a resource policy answers 403, which loses the event")
 			}
+			if off := p.at("DisableExecuteApiEndpoint") == true; off != (d.stage.Domain != nil) {
+				f.addf("API Gateway's own name is off: %v", off)
+			}
 			return f
 		},
 		mutations: []mutation{
@@ -53,10 +57,54 @@ var endpointRules = []rule{
 			{"compressed", set(restAPIType, "Endpoint", 0, "MinimumCompressionSize")},
 			{"edge", set(restAPIType, "Endpoint", []any{"EDGE"}, "EndpointConfiguration", "Types")},
 			{"allow list", set(restAPIType, "Endpoint", map[string]any{}, "Policy")},
+			{"a second way in, beside the domain", set(restAPIType, "Endpoint", nil, "DisableExecuteApiEndpoint")},
 			{"another name", set(restAPIType, "Endpoint", "webhooks", "Name")},
 			{"TLS 1.0, AWS's default", set(restAPIType, "Endpoint", nil, "SecurityPolicy")},
 			{"TLS 1.3 only, which not every client speaks", set(restAPIType, "Endpoint", "SecurityPolicy_TLS13_1_3_2025_09", "SecurityPolicy")},
 			{"any Host header", set(restAPIType, "Endpoint", "BASIC", "EndpointAccessMode")},
+		},
+	},
+	{
+		name: "domain", why: "the URL at Nylas has to outlive the API, and its TLS is as strict as the API's own",
+		check: func(d deployment) (f findings) {
+			names, mappings, records := d.template.of(domainType), d.template.of("AWS::ApiGateway::BasePathMapping"), d.template.of("AWS::Route53::RecordSet")
+			domain := d.stage.Domain
+			if domain == nil {
+				if len(names)+len(mappings)+len(records) > 0 {
+					f.addf("there is a domain that no stage asked for")
+				}
+				return f
+			}
+			if len(names) != 1 || len(mappings) != 1 || len(records) != map[bool]int{true: 1}[domain.HostedZoneID != ""] {
+				f.addf("%d domains, %d mappings, %d records", len(names), len(mappings), len(records))
+				return f
+			}
+			p := d.template.Resources[names[0]].Properties
+			f.want("DomainName", p.at("DomainName"), domain.Name)
+			f.want("RegionalCertificateArn", p.at("RegionalCertificateArn"), domain.CertificateARN)
+			f.want("EndpointConfiguration", p.at("EndpointConfiguration"), map[string]any{"Types": []any{"REGIONAL"}})
+			f.want("SecurityPolicy", p.at("SecurityPolicy"), "SecurityPolicy_TLS13_1_2_PFS_PQ_2025_09")
+			f.want("EndpointAccessMode", p.at("EndpointAccessMode"), "STRICT")
+			p = d.template.Resources[mappings[0]].Properties
+			f.want("the mapping's name", p.at("DomainName"), ref(names[0]))
+			f.want("the mapping's API", p.at("RestApiId"), ref(d.template.of(restAPIType)[0]))
+			f.want("the mapping's stage", p.at("Stage"), ref(d.template.of(apiStageType)[0]))
+			f.want("the mapping's path", p.at("BasePath"), nil)
+			f.want("WebhookUrl", d.template.Outputs["WebhookUrl"].Value, "https://"+domain.Name+"/nylas")
+			for _, record := range records {
+				p = d.template.Resources[record].Properties
+				f.want("the record's name", p.at("Name"), domain.Name)
+				f.want("its zone", p.at("HostedZoneId"), domain.HostedZoneID)
+				f.want("its target", p.at("AliasTarget", "DNSName"), getAtt(names[0], "RegionalDomainName"))
+			}
+			return f
+		},
+		mutations: []mutation{
+			{"TLS 1.0", set(domainType, "Domain", "TLS_1_0", "SecurityPolicy")},
+			{"any Host header", set(domainType, "Domain", "BASIC", "EndpointAccessMode")},
+			{"another path", set("AWS::ApiGateway::BasePathMapping", "DomainMapping", "v1", "BasePath")},
+			{"another target", set("AWS::Route53::RecordSet", "DomainRecord", "example.com", "AliasTarget", "DNSName")},
+			{"no mapping", func(t template) { delete(t.Resources, t.id("AWS::ApiGateway::BasePathMapping", "DomainMapping")) }},
 		},
 	},
 	{

@@ -21,9 +21,9 @@ const (
 // accepted are the types that the local engine deploys. It refuses a template with
 // any other as a whole, so a new one is tried there first and then added.
 var accepted = []string{
-	"AWS::ApiGateway::Deployment", "AWS::ApiGateway::GatewayResponse", "AWS::ApiGateway::Method", "AWS::ApiGateway::Resource",
+	"AWS::ApiGateway::BasePathMapping", "AWS::ApiGateway::Deployment", domainType, "AWS::ApiGateway::GatewayResponse", "AWS::ApiGateway::Method", "AWS::ApiGateway::Resource",
 	"AWS::ApiGateway::RestApi", "AWS::ApiGateway::Stage", alarmType, "AWS::CloudWatch::Dashboard", "AWS::Events::Rule", "AWS::IAM::ManagedPolicy",
-	"AWS::IAM::Role", keyType, "AWS::Lambda::Alias", functionType, "AWS::Lambda::Permission", versionType, logGroupType,
+	"AWS::IAM::Role", keyType, "AWS::Route53::RecordSet", "AWS::Lambda::Alias", functionType, "AWS::Lambda::Permission", versionType, logGroupType,
 	"AWS::Logs::MetricFilter", bucketType, "AWS::S3::BucketPolicy", tableType, "AWS::SNS::Subscription", topicType, "AWS::SNS::TopicPolicy", queueType, "AWS::SQS::QueuePolicy", secretType,
 }
 

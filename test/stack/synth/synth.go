@@ -22,6 +22,11 @@ func Full() stages.Stage {
 	s := Named("prod")
 	s.Name = "full"
 	s.Account, s.Region = "123456789012", "eu-central-1"
+	s.Domain = &stages.Domain{
+		Name:           "webhooks.example.com",
+		CertificateARN: "arn:aws:acm:eu-central-1:123456789012:certificate/12345678-1234-1234-1234-123456789012",
+		HostedZoneID:   "Z0123456789ABCDEFGHIJ",
+	}
 	s.ReservedConcurrency = 500
 	s.QuietEventsPerMinute = 10
 	s.ConsumerTimeout = 2 * time.Minute

@@ -215,3 +215,21 @@ func yes(n int) []bool {
 	}
 	return all
 }
+
+// equivalent mutant: blames: m.suspicion < blameAt -> m.suspicion <= blameAt
+// A sum of logarithms that is exactly the border's does not occur.
+
+// What a fetch from S3 says is remembered at a message's first attempt alone.
+func TestFetchesAreRemembered(t *testing.T) {
+	g := newGate(Config{Concurrency: 1, PauseMin: time.Second, PauseMax: time.Minute})
+	began := time.Now()
+	g.fetched(&message{}, began, false)
+	g.fetched(&message{tries: 1}, began, true)
+	g.fetched(&message{tries: 2}, began, true)
+	if all, mine := g.tries.between(began.Add(-1), began, domainS3); all != (sample{0, 1}) || mine != all {
+		t.Errorf("%+v, %+v", all, mine)
+	}
+}
+
+// tuned numbers: blameAt, outrun, unwellAt
+// The scenarios decide about them (docs/consumer.md), within a factor of two.

@@ -101,3 +101,9 @@ func TestDefaults(t *testing.T) {
 		t.Error("a store's panic is not survived")
 	}
 }
+
+// tuned numbers: mostHides, deleteLinger, deleteRetry, mostDeletes, maxHeld, maxHeldBytes, mostExtends, mostLeases, fetchTimeout, callTimeout, lastPoll
+// tuned numbers: noAnswerAfter, receiveRetryMin, receiveRetryMax, mostReceives, quick, againGood, againBad, againPatience, growAfter, askedMemory, fewAskers
+// tuned numbers: busyMin, busyMax, fullMin, fullMax, maxWireBytes, maxDecodedBytes, recordTimeout, maxRetryAfter, maxRepeats, lambdaMargin
+// How many at once, how long between: each says its reason where it is. The scenarios
+// (docs/consumer.md) decide, and none is a border of SQS.

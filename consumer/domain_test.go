@@ -100,7 +100,8 @@ func TestTenFailuresInARowAreAPause(t *testing.T) {
 		if p.open(time.Now().Add(time.Hour), true) {
 			t.Error("two probes at once")
 		}
-		if !p.succeeded(1, true) || p.probing || p.paused() || p.pauses != 0 || !p.recovering {
+		p.hurried = 2
+		if !p.succeeded(1, true) || p.probing || p.paused() || p.pauses != 0 || p.hurried != 0 || !p.recovering {
 			t.Errorf("the probe has not ended it: %+v", p)
 		}
 		// 1, and one more with each success, so that it doubles with each round.
@@ -223,3 +224,10 @@ func TestDoubled(t *testing.T) {
 		t.Error("jitter of nothing")
 	}
 }
+
+// equivalent mutant: doubled: base >= limit/2 -> base > limit/2
+// equivalent mutant: doubled: limit/2 -> limit*2
+// What is doubled once more is cut to the limit at the end.
+
+// tuned numbers: sickAt, growBy, leastMost, spareHurry, maxGrants, idleAfter
+// The scenarios decide about them (docs/consumer.md), within a factor of two.

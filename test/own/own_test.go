@@ -8,6 +8,9 @@ import (
 	"testing"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/cloudwatchlogs"
+	"github.com/aws/aws-sdk-go-v2/service/s3"
+	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
 
 	"github.com/onepagecrm/nylas-webhooks/internal/awsconfig"
@@ -88,5 +91,59 @@ func TestADomainOfItsOwn(t *testing.T) {
 	outputs := deploy(t, dir, "NylasWebhooks-crmdev")
 	if outputs["WebhookUrl"] != "https://webhooks.example.com/nylas" || outputs["DomainTarget"] == "" {
 		t.Errorf("outputs %v", outputs)
+	}
+}
+
+// A stage for one pull request is made, tried, removed, and nothing of it is left.
+func TestAStageOfAPullRequest(t *testing.T) {
+	stage := onEngine
+	stage.Name = "pr123"
+	dir := repository(t, onEngine, stage)
+	in(t, dir, "go", "mod", "tidy")
+	if outputs := deploy(t, dir, "NylasWebhooks-pr123"); !strings.Contains(outputs["QueueUrl"], "pr123") {
+		t.Fatalf("the queue %q does not have the stage's name, so nothing would be found below", outputs["QueueUrl"])
+	}
+	in(t, dir, "cdk", "destroy", "--force", "NylasWebhooks-pr123")
+
+	cfg, err := awsconfig.Load(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	var left []string
+	keep := func(kind, name string) {
+		if strings.Contains(strings.ToLower(name), "pr123") {
+			left = append(left, kind+" "+name)
+		}
+	}
+	queues, err := sqs.NewFromConfig(cfg).ListQueues(t.Context(), &sqs.ListQueuesInput{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, url := range queues.QueueUrls {
+		keep("queue", url)
+	}
+	buckets, err := s3.NewFromConfig(cfg, func(o *s3.Options) { o.UsePathStyle = true }).ListBuckets(t.Context(), &s3.ListBucketsInput{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, bucket := range buckets.Buckets {
+		keep("bucket", *bucket.Name)
+	}
+	secrets, err := secretsmanager.NewFromConfig(cfg).ListSecrets(t.Context(), &secretsmanager.ListSecretsInput{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, secret := range secrets.SecretList {
+		keep("secret", *secret.Name)
+	}
+	groups, err := cloudwatchlogs.NewFromConfig(cfg).DescribeLogGroups(t.Context(), &cloudwatchlogs.DescribeLogGroupsInput{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, group := range groups.LogGroups {
+		keep("log group", *group.LogGroupName)
+	}
+	if len(left) > 0 {
+		t.Errorf("left behind: %s", strings.Join(left, ", "))
 	}
 }

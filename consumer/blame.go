@@ -103,30 +103,38 @@ func (m *message) silence(streak int) float64 {
 }
 
 // repeats remembers the last messages that went back to the queue by their own
-// fault, and what each of their failures said, on the average.
+// fault.
 type repeats struct {
-	evidence map[string]float64
-	order    []string
+	known map[string]repeated
+	order []string
+}
+
+// repeated is what is known of one: what each of its failures said, on the average, and
+// whether nobody got through meanwhile. Silence uses up one receive and no more: it may be
+// a long outage of its mailbox.
+type repeated struct {
+	evidence float64
+	silent   bool
 }
 
 // maxRepeats bounds it to about a megabyte.
 const maxRepeats = 10_000
 
-// of is 0 for a message that is not known.
-func (c *repeats) of(id string) float64 { return c.evidence[id] }
+// of is zero for a message that is not known.
+func (c *repeats) of(id string) repeated { return c.known[id] }
 
-func (c *repeats) add(id string, evidence float64) {
-	if c.evidence == nil {
-		c.evidence = map[string]float64{}
+func (c *repeats) add(id string, r repeated) {
+	if c.known == nil {
+		c.known = map[string]repeated{}
 	}
-	if _, known := c.evidence[id]; !known {
+	if _, known := c.known[id]; !known {
 		if len(c.order) == maxRepeats {
-			delete(c.evidence, c.order[0])
+			delete(c.known, c.order[0])
 			c.order = c.order[1:]
 		}
 		c.order = append(c.order, id)
 	}
-	c.evidence[id] = evidence
+	c.known[id] = r
 }
 
 // blames says whether the message's last failure was its own fault, before it is tried
@@ -150,7 +158,9 @@ func (g *gate) blames(m *message, f failing) bool {
 	speaks := 0.0
 	switch {
 	case silent:
-		speaks = max(g.repeats.of(m.id), m.silence(streak))
+		if known := g.repeats.of(m.id); !known.silent {
+			speaks = max(known.evidence, m.silence(streak))
+		}
 		m.alone++
 	case mine.ok == 0 && streak >= 2: // its domain is unwell
 	default:
@@ -159,6 +169,7 @@ func (g *gate) blames(m *message, f failing) bool {
 			rate = max(rate, mine.rate())
 		}
 		speaks = -math.Log(rate)
+		m.witnessed = true
 		m.atHome = m.atHome || since && mine.ok > 0
 	}
 	if speaks > 0 && m.suspicion == 0 {
@@ -168,7 +179,7 @@ func (g *gate) blames(m *message, f failing) bool {
 	if m.suspicion < blameAt || m.tries < 2 {
 		return false
 	}
-	g.repeats.add(m.id, m.suspicion/float64(m.tries))
+	g.repeats.add(m.id, repeated{m.suspicion / float64(m.tries), !m.witnessed})
 	return true
 }
 

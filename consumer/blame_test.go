@@ -112,23 +112,24 @@ func TestSilenceSaysLittle(t *testing.T) {
 
 func TestRepeatsAreRememberedUpToABound(t *testing.T) {
 	var r repeats
-	if r.of("0") != 0 {
+	of := func(id string) float64 { return r.of(id).evidence }
+	if of("0") != 0 {
 		t.Error("something is known of the first")
 	}
 	for i := range 10_000 {
-		r.add(fmt.Sprint(i), 1)
+		r.add(fmt.Sprint(i), repeated{1, false})
 	}
-	r.add("0", 2) // known: takes nobody's place
-	if r.of("0") != 2 || r.of("1") != 1 || r.of("9999") != 1 {
-		t.Errorf("known: %g, %g, %g", r.of("0"), r.of("1"), r.of("9999"))
+	r.add("0", repeated{2, true}) // known: takes nobody's place
+	if r.of("0") != (repeated{2, true}) || of("1") != 1 || of("9999") != 1 {
+		t.Errorf("known: %v, %g, %g", r.of("0"), of("1"), of("9999"))
 	}
-	r.add("new", 3)
-	r.add("newer", 3)
-	if r.of("0") != 0 || r.of("1") != 0 || r.of("2") != 1 || r.of("new") != 3 || r.of("newer") != 3 {
-		t.Errorf("after two more: %g, %g, %g, %g", r.of("0"), r.of("1"), r.of("2"), r.of("new"))
+	r.add("new", repeated{3, false})
+	r.add("newer", repeated{3, false})
+	if of("0") != 0 || of("1") != 0 || of("2") != 1 || of("new") != 3 || of("newer") != 3 {
+		t.Errorf("after two more: %g, %g, %g, %g", of("0"), of("1"), of("2"), of("new"))
 	}
-	if len(r.evidence) != 10_000 || len(r.order) != 10_000 {
-		t.Errorf("%d and %d are kept", len(r.evidence), len(r.order))
+	if len(r.known) != 10_000 || len(r.order) != 10_000 {
+		t.Errorf("%d and %d are kept", len(r.known), len(r.order))
 	}
 }
 
@@ -143,6 +144,7 @@ func TestBlame(t *testing.T) {
 		everybody int     // failed in a row, of all
 		grant     int     // of grant a
 		repeats   float64 // what its failures said, the last time
+		silent    bool    // nobody got through then
 		atHome    bool
 
 		want  bool
@@ -151,27 +153,28 @@ func TestBlame(t *testing.T) {
 	}{
 		"busy is never its fault": {failing: failing{busy: true}, tries: 9, suspicion: 99, others: []bool{true}, after: 99},
 
-		"a plain error is its fault":         {failing: failing{plain: true}, tries: 1, want: true, alone: 1},
-		"with four others":                   {failing: failing{plain: true}, tries: 1, everybody: 4, grant: 4, want: true, alone: 1},
-		"not with five others":               {failing: failing{plain: true}, tries: 1, everybody: 5, alone: 1},
-		"nor with five of its grant":         {failing: failing{plain: true}, tries: 1, grant: 5, alone: 1},
-		"nobody else came":                   {tries: 5, everybody: 2, alone: 1},
-		"nobody got through":                 {tries: 5, others: []bool{false}, elsewhere: []bool{false}, alone: 1},
-		"nobody else came, and it is outrun": {tries: 5, everybody: 2, suspicion: math.Log(9), after: math.Log(9) + 0.25, alone: 1},
-		"nobody else came, and it is known":  {tries: 5, everybody: 2, repeats: 3, after: 3, alone: 1},
-		"known, and little is said":          {tries: 5, everybody: 2, repeats: 3, suspicion: math.Log(9), after: math.Log(9) + 3, alone: 1},
-		"one got through":                    {tries: 5, others: []bool{true}, after: math.Log(2)},
-		"nine got through":                   {tries: 5, others: yes(9), after: math.Log(10)},
-		"one elsewhere":                      {tries: 5, elsewhere: []bool{true}, after: math.Log(2)},
-		"its grant is worse than the rest":   {tries: 5, others: []bool{true, false}, elsewhere: yes(7), after: math.Log(1.5)},
-		"the rest is worse than its grant":   {tries: 5, others: yes(1), elsewhere: []bool{true, false, false}, after: math.Log(5.0 / 3)},
-		"its grant is unwell":                {tries: 5, elsewhere: yes(99), grant: 2},
-		"its grant is unwell, perhaps":       {tries: 5, elsewhere: yes(9), grant: 1, after: math.Log(10)},
-		"its grant was unwell":               {tries: 5, others: yes(9), grant: 2, after: math.Log(10)},
-		"once is not enough":                 {tries: 1, suspicion: 99, others: yes(9), after: 99 + math.Log(10)},
-		"twice is, when it is improbable":    {tries: 2, suspicion: math.Log(501), others: yes(9), after: math.Log(5010), want: true},
-		"not quite":                          {tries: 2, suspicion: math.Log(499), others: yes(9), after: math.Log(4990)},
-		"silence can be the last word":       {tries: 4, everybody: 2, suspicion: math.Log(4999), atHome: true, after: math.Log(4999) + 1, want: true, alone: 1},
+		"a plain error is its fault":            {failing: failing{plain: true}, tries: 1, want: true, alone: 1},
+		"with four others":                      {failing: failing{plain: true}, tries: 1, everybody: 4, grant: 4, want: true, alone: 1},
+		"not with five others":                  {failing: failing{plain: true}, tries: 1, everybody: 5, alone: 1},
+		"nor with five of its grant":            {failing: failing{plain: true}, tries: 1, grant: 5, alone: 1},
+		"nobody else came":                      {tries: 5, everybody: 2, alone: 1},
+		"nobody got through":                    {tries: 5, others: []bool{false}, elsewhere: []bool{false}, alone: 1},
+		"nobody else came, and it is outrun":    {tries: 5, everybody: 2, suspicion: math.Log(9), after: math.Log(9) + 0.25, alone: 1},
+		"nobody else came, and it is known":     {tries: 5, everybody: 2, repeats: 3, after: 3, alone: 1},
+		"known from silence, which speaks once": {tries: 5, everybody: 2, repeats: 3, silent: true, suspicion: math.Log(9), after: math.Log(9), alone: 1},
+		"known, and little is said":             {tries: 5, everybody: 2, repeats: 3, suspicion: math.Log(9), after: math.Log(9) + 3, alone: 1},
+		"one got through":                       {tries: 5, others: []bool{true}, after: math.Log(2)},
+		"nine got through":                      {tries: 5, others: yes(9), after: math.Log(10)},
+		"one elsewhere":                         {tries: 5, elsewhere: []bool{true}, after: math.Log(2)},
+		"its grant is worse than the rest":      {tries: 5, others: []bool{true, false}, elsewhere: yes(7), after: math.Log(1.5)},
+		"the rest is worse than its grant":      {tries: 5, others: yes(1), elsewhere: []bool{true, false, false}, after: math.Log(5.0 / 3)},
+		"its grant is unwell":                   {tries: 5, elsewhere: yes(99), grant: 2},
+		"its grant is unwell, perhaps":          {tries: 5, elsewhere: yes(9), grant: 1, after: math.Log(10)},
+		"its grant was unwell":                  {tries: 5, others: yes(9), grant: 2, after: math.Log(10)},
+		"once is not enough":                    {tries: 1, suspicion: 99, others: yes(9), after: 99 + math.Log(10)},
+		"twice is, when it is improbable":       {tries: 2, suspicion: math.Log(501), others: yes(9), after: math.Log(5010), want: true},
+		"not quite":                             {tries: 2, suspicion: math.Log(499), others: yes(9), after: math.Log(4990)},
+		"silence can be the last word":          {tries: 4, everybody: 2, suspicion: math.Log(4999), atHome: true, after: math.Log(4999) + 1, want: true, alone: 1},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -182,7 +185,7 @@ func TestBlame(t *testing.T) {
 				}
 				m := &message{id: "m", grant: "a", tries: c.tries, suspicion: c.suspicion, atHome: c.atHome}
 				if c.repeats > 0 {
-					g.repeats.add("m", c.repeats)
+					g.repeats.add("m", repeated{c.repeats, c.silent})
 				}
 				f := c.failing
 				f.began, f.at, f.domain = time.Now(), time.Now(), "a"
@@ -200,8 +203,8 @@ func TestBlame(t *testing.T) {
 				if suspected := c.suspicion == 0 && c.after > 0; (g.suspected == 1) != suspected {
 					t.Errorf("%d suspected", g.suspected)
 				}
-				if remembered := g.repeats.of("m"); c.want && !f.plain && math.Abs(remembered-c.after/float64(c.tries)) > 1e-9 {
-					t.Errorf("each of its failures is remembered as %g", remembered)
+				if r := g.repeats.of("m"); c.want && !f.plain && (math.Abs(r.evidence-c.after/float64(c.tries)) > 1e-9 || r.silent != (len(c.others) == 0)) {
+					t.Errorf("its failures are remembered as %+v", r)
 				}
 			})
 		})

@@ -115,7 +115,7 @@ func (g *gate) join(m *message) (*waiter, error) {
 		id: m.id, grant: m.grant,
 		fresh: m.tries == 0 && m.receives == 1,
 		again: m.tries > 0 || m.receives > 1,
-		blank: m.suspicion < outrun && g.repeats.of(m.id) == 0,
+		blank: m.suspicion < outrun && g.repeats.of(m.id).evidence == 0,
 	}
 	p := g.grants[m.grant]
 	switch {

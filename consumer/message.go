@@ -27,6 +27,7 @@ type message struct {
 	failing   *failing   // the last, to be judged before the next attempt
 	suspicion float64    // evidence that these were its own fault, see blames
 	atHome    bool       // others of its own domain have outrun it
+	witnessed bool       // others got through between its failures here
 	held      bool       // it is counted among what waits; the gate's lock guards it
 	fetched   *fetchedAt // the last fetch of its body, where that is in S3
 

@@ -75,7 +75,7 @@ func runDoctor(ctx context.Context, s streams, o doctorOptions) error {
 		doctor.DeadLetters(f.Deployment, queues),
 		doctor.Spilled(o.stage, f.spilled()),
 		doctor.Alarms(deployment.AlarmPrefix(o.stage), metrics),
-		doctor.Topics(o.stage, resources, sns.NewFromConfig(f.aws)),
+		doctor.Topics(o.stage, f.protected(), resources, sns.NewFromConfig(f.aws)),
 	}, func(err error) error { return errors.New(awserror.Text(deployment.Explain(err))) }, func(r doctor.Report) {
 		if !o.json {
 			printReport(s, r)

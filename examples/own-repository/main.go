@@ -7,6 +7,7 @@ import (
 	"github.com/aws/jsii-runtime-go"
 
 	"github.com/onepagecrm/nylas-webhooks/infra/app"
+	"github.com/onepagecrm/nylas-webhooks/infra/delivery"
 	"github.com/onepagecrm/nylas-webhooks/infra/stages"
 )
 
@@ -31,6 +32,8 @@ func ours() []stages.Stage {
 
 // company is for what we want on all stacks: tags, a permissions boundary, aspects.
 func company(stacks awscdk.App) {
+	// The roles with which the workflows deploy. An administrator deploys them, see README.md.
+	delivery.NewStacks(stacks, delivery.Repository{Owner: "acme", Name: "webhooks"}, ours())
 	awscdk.Tags_Of(stacks).Add(jsii.String("Owner"), jsii.String("crm"), nil)
 	// awscdk.PermissionsBoundary_Of(stacks).Apply(awsiam.ManagedPolicy_FromManagedPolicyName(stacks, jsii.String("Boundary"), jsii.String("our-boundary")))
 }

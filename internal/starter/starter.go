@@ -38,7 +38,7 @@ type Stage struct {
 
 // Check says whether the name can be a variable in main.go.
 func (s Stage) Check() error {
-	if token.IsKeyword(s.Name) || slices.Contains([]string{"app", "awscdk", "jsii", "stages", "ours", "company", "main", "string"}, s.Name) {
+	if token.IsKeyword(s.Name) || slices.Contains([]string{"app", "awscdk", "jsii", "stages", "delivery", "synthesize", "ours", "company", "main", "string"}, s.Name) {
 		return fmt.Errorf("a stage named %s would be in the way of the Go code in main.go. Take another name", s.Name)
 	}
 	return nil
@@ -56,6 +56,28 @@ type Repository struct {
 	Stages []Stage
 	// Pages and Tickets are mail addresses and https URLs.
 	Pages, Tickets []string
+}
+
+// Owner and Name are those of the repository on GitHub, as far as the module's path tells.
+func (r Repository) Owner() string { return r.part(-2) }
+
+// Name is the repository's.
+func (r Repository) Name() string { return r.part(-1) }
+
+func (r Repository) part(i int) string {
+	parts := strings.Split(r.Module, "/")
+	if len(parts)+i < 0 {
+		return parts[0]
+	}
+	return parts[len(parts)+i]
+}
+
+// Before is the job that has to go well before the i-th stage is deployed.
+func (r Repository) Before(i int) string {
+	if i == 0 {
+		return "synthesize"
+	}
+	return r.Stages[i-1].Name
 }
 
 // Emails and Endpoints sort recipients.
@@ -82,7 +104,8 @@ func Recipient(text string) error {
 }
 
 // once are the files that belong to the company from the first day on.
-var once = []string{"go.mod", "main.go", "main_test.go", "README.md"}
+// The two workflows name the stages.
+var once = []string{"go.mod", "main.go", "main_test.go", "README.md", ".github/workflows/deploy.yml", ".github/workflows/drift.yml"}
 
 // File is one of the repository's.
 type File struct {

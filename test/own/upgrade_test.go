@@ -68,7 +68,7 @@ func TestUpgradesUnderTraffic(t *testing.T) {
 				SecretId: aws.String(outputs["SecretName"]), SecretString: aws.String(upgradedSecret)}); err != nil {
 				t.Fatal(err)
 			}
-			traffic = send(t, outputs["WebhookUrl"])
+			traffic = send(t, outputs["WebhookUrl"], 2*time.Second)
 		}
 		traffic.more(t, 50) // with this version, whatever the deployment took
 	}
@@ -132,6 +132,7 @@ func physical(t *testing.T, stacks *cloudformation.Client) map[string]string {
 // most.
 type traffic struct {
 	url    string
+	wait   time.Duration // between two tries; it stands for the 10 to 20 minutes of Nylas
 	cancel context.CancelFunc
 	ended  chan struct{}
 
@@ -141,14 +142,14 @@ type traffic struct {
 	refused, givenUp int
 }
 
-func send(t *testing.T, webhook string) *traffic {
+func send(t *testing.T, webhook string, wait time.Duration) *traffic {
 	t.Helper()
 	url, err := engine.Webhook(webhook)
 	if err != nil {
 		t.Fatal(err)
 	}
 	ctx, cancel := context.WithCancel(t.Context())
-	s := &traffic{url: url, cancel: cancel, ended: make(chan struct{})}
+	s := &traffic{url: url, wait: wait, cancel: cancel, ended: make(chan struct{})}
 	s.changed = sync.NewCond(&s.mu)
 	go func() {
 		defer close(s.ended)
@@ -159,13 +160,10 @@ func send(t *testing.T, webhook string) *traffic {
 	return s
 }
 
-// retryAfter stands for the 10 to 20 minutes that Nylas waits.
-const retryAfter = 2 * time.Second
-
 func (s *traffic) one(body string) {
 	for try := range 3 {
 		if try > 0 {
-			time.Sleep(retryAfter)
+			time.Sleep(s.wait)
 		}
 		err := s.post(body)
 		s.mu.Lock()

@@ -182,9 +182,9 @@ func Alarms(prefix string, metrics Metrics) Check {
 	}}
 }
 
-// Topics checks that somebody hears of the alarms. On the local stage nobody is to. find
-// says which topics there are.
-func Topics(stage string, find func(context.Context) (deployment.Resources, error), topics sns.ListSubscriptionsByTopicAPIClient) Check {
+// Topics checks that somebody hears of the alarms. On the local stage nobody is to, and a
+// stage that is not protected may do without. find says which topics there are.
+func Topics(stage string, protected bool, find func(context.Context) (deployment.Resources, error), topics sns.ListSubscriptionsByTopicAPIClient) Check {
 	return Check{"who hears of alarms", func(ctx context.Context) ([]Report, error) {
 		if stage == deployment.Local {
 			return []Report{ok("Nobody, as it should be on the local stage.")}, nil
@@ -212,6 +212,8 @@ func Topics(stage string, find func(context.Context) (deployment.Resources, erro
 				}
 			}
 			switch {
+			case confirmed == 0 && pending == 0 && !protected:
+				all = append(all, ok("Nobody hears of %s; the stage is not protected, so it may do without.", topic.name))
 			case confirmed == 0 && pending == 0:
 				all = append(all, bad("Name somebody in the Pages and Tickets of the stage, then: make deploy STAGE="+stage, "Nobody hears of %s.", topic.name))
 			case confirmed == 0:

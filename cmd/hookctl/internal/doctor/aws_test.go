@@ -111,10 +111,11 @@ func TestChecksOfAWS(t *testing.T) {
 		}}}, []string{"finding QueueAge is in ALARM. [page] Old. See docs/runbook.md#queueage Next: look here"}},
 		{"silenced alarm", alarmsCheck, fakeAWS{alarms: []cwtypes.MetricAlarm{{AlarmName: aws.String("NylasWebhooks-prod-QueueAge"), ActionsEnabled: aws.Bool(false)}}}, []string{"finding QueueAge tells nobody"}},
 		{"no alarms", alarmsCheck, fakeAWS{}, []string{"finding The stage has no alarms"}},
-		{"everybody hears", topicsCheck("prod", r), fakeAWS{subscriptions: map[string][]string{"pages": {arn}, "tickets": {arn, arn}}}, []string{"ok 1 confirmed for pages", "ok 2 confirmed for tickets"}},
-		{"nobody hears", topicsCheck("prod", r), fakeAWS{subscriptions: map[string][]string{"tickets": {pending, arn}}}, []string{"finding Nobody hears of pages. Next: Name somebody", "finding 1 of 2 subscriptions to tickets"}},
-		{"nobody confirmed", topicsCheck("prod", r), fakeAWS{subscriptions: map[string][]string{"pages": {pending}, "tickets": {arn}}}, []string{"finding Nobody hears of pages: none of 1", "ok 1"}},
-		{"local", topicsCheck("local", r), fakeAWS{}, []string{"ok Nobody, as it should be"}},
+		{"everybody hears", topicsCheck("prod", true, r), fakeAWS{subscriptions: map[string][]string{"pages": {arn}, "tickets": {arn, arn}}}, []string{"ok 1 confirmed for pages", "ok 2 confirmed for tickets"}},
+		{"nobody hears", topicsCheck("prod", true, r), fakeAWS{subscriptions: map[string][]string{"tickets": {pending, arn}}}, []string{"finding Nobody hears of pages. Next: Name somebody", "finding 1 of 2 subscriptions to tickets"}},
+		{"nobody confirmed", topicsCheck("prod", true, r), fakeAWS{subscriptions: map[string][]string{"pages": {pending}, "tickets": {arn}}}, []string{"finding Nobody hears of pages: none of 1", "ok 1"}},
+		{"nobody has to hear", topicsCheck("dev", false, r), fakeAWS{subscriptions: map[string][]string{"tickets": {pending}}}, []string{"ok Nobody hears of pages; the stage is not protected", "finding Nobody hears of tickets: none of 1"}},
+		{"local", topicsCheck("local", false, r), fakeAWS{}, []string{"ok Nobody, as it should be"}},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			reports, err := Run(t.Context(), []Check{test.check(test.aws)}, func(err error) error { return err }, func(Report) {})
@@ -136,7 +137,7 @@ func queueCheck(d deployment.Deployment) func(fakeAWS) Check {
 
 func alarmsCheck(f fakeAWS) Check { return Alarms("NylasWebhooks-prod-", f) }
 
-func topicsCheck(stage string, r deployment.Resources) func(fakeAWS) Check {
+func topicsCheck(stage string, protected bool, r deployment.Resources) func(fakeAWS) Check {
 	find := func(context.Context) (deployment.Resources, error) { return r, nil }
-	return func(f fakeAWS) Check { return Topics(stage, find, f) }
+	return func(f fakeAWS) Check { return Topics(stage, protected, find, f) }
 }

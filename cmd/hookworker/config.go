@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net/http"
 	"net/url"
 	"os"
 	"slices"
@@ -30,6 +31,8 @@ const (
 	timeoutVar     = "HOOKWORKER_TIMEOUT"               // of one delivery, as in "10s"
 	listenVar      = "HOOKWORKER_LISTEN"                // address of the health checks and metrics
 	secretsFileVar = "HOOKWORKER_SIGNING_SECRETS_FILE"  // instead of the variable: a file that holds them, as a mounted secret is
+	secretARNVar   = "HOOKWORKER_SIGNING_SECRETS_ARN"   // instead of both: a secret of Secrets Manager that holds them
+	headersVar     = "HOOKWORKER_HEADERS_FILE"          // a file with headers for every delivery
 	rejectVar      = "HOOKWORKER_REJECT_STATUSES"       // which answers reject, separated by commas
 	stopVar        = "HOOKWORKER_STOP_TIMEOUT"          // of the whole stop
 	retryMinVar    = "HOOKWORKER_RETRY_MIN"             // for how long what failed is hidden, first and at most
@@ -51,8 +54,10 @@ var variables = []struct{ name, help string }{
 	{queueVar, "required: the stack's output QueueUrl"},
 	{deadVar, "required: the stack's output DeadLetterQueueUrl"},
 	{crmVar, "required: where to POST, http or https"},
-	{secretsVar, "required, or the file: one or more whsec_..., separated by blanks"},
+	{secretsVar, "required, or one of the next two: one or more whsec_..., separated by blanks"},
 	{secretsFileVar, "a file that holds them"},
+	{secretARNVar, "a secret of AWS Secrets Manager that holds them, read at the start"},
+	{headersVar, "a file with headers for every delivery, a line \"Name: value\" each"},
 	{tableVar, "DynamoDB table that keeps duplicates away; the stack's output CompletedTableName"},
 	{bucketVar, "the stack's output BucketName, for notifications too large for SQS"},
 	{concurrencyVar, "deliveries at once (10)"},
@@ -89,6 +94,8 @@ type settings struct {
 	queueURL, deadLetterQueueURL, table, bucket, listen string
 	crm                                                 *url.URL
 	signers                                             []*standardwebhooks.Webhook
+	secretARN                                           string // has the signing secrets; then there are no signers yet
+	headers                                             http.Header
 	concurrency                                         int
 	timeout, stop, retryMin, retryMax                   time.Duration // 0: the consumer's default
 	pauseMin, pauseMax                                  time.Duration
@@ -142,27 +149,15 @@ func load(environ []string) (settings, error) {
 			problem(crmVar, "holds a user name; the CRM knows us by the signature")
 		}
 	}
-	secrets, source := get(secretsVar), secretsVar
-	if file := get(secretsFileVar); file != "" {
-		if secrets != "" {
-			problem(secretsFileVar, "and %s are set: use one of them", secretsVar)
-		}
+	s.signingSecrets(get, problem)
+	if file := get(headersVar); file != "" {
 		text, err := os.ReadFile(file)
-		if err != nil {
-			problem(secretsFileVar, "cannot be read: %v", err)
+		if err == nil {
+			s.headers, err = parseHeaders(string(text))
 		}
-		secrets, source = string(text), secretsFileVar
-	}
-	if strings.TrimSpace(secrets) == "" {
-		problem(source, "is not set, or empty: whsec_ and at least 24 random bytes in base64, for example from: echo whsec_$(openssl rand -base64 32)")
-	}
-	for i, secret := range strings.Fields(secrets) {
-		signer, err := newSigner(secret)
 		if err != nil {
-			problem(source, "holds an unusable secret, number %d: %v", i+1, err)
-			continue
+			problem(headersVar, "cannot be used: %v", err)
 		}
-		s.signers = append(s.signers, signer)
 	}
 	if text := get(concurrencyVar); text != "" {
 		var err error
@@ -221,6 +216,55 @@ func load(environ []string) (settings, error) {
 		return settings{}, fmt.Errorf("the environment is not right:\n%w", errors.Join(problems...))
 	}
 	return s, nil
+}
+
+// signingSecrets reads them from where they are, but for Secrets Manager.
+func (s *settings) signingSecrets(get func(string) string, problem func(name, format string, args ...any)) {
+	s.secretARN = get(secretARNVar)
+	secrets, source := get(secretsVar), secretsVar
+	file := get(secretsFileVar)
+	given := 0
+	for _, value := range []string{secrets, file, s.secretARN} {
+		if value != "" {
+			given++
+		}
+	}
+	if given > 1 {
+		problem(secretsVar, "and %s and %s: only one of them can be set", secretsFileVar, secretARNVar)
+		return
+	}
+	if s.secretARN != "" {
+		return
+	}
+	if file != "" {
+		text, err := os.ReadFile(file)
+		if err != nil {
+			problem(secretsFileVar, "cannot be read: %v", err)
+			return
+		}
+		secrets, source = string(text), secretsFileVar
+	}
+	var problems []error
+	s.signers, problems = newSigners(secrets)
+	for _, err := range problems {
+		problem(source, "%v", err)
+	}
+}
+
+// newSigners takes secrets that are separated by blanks. No error repeats one.
+func newSigners(secrets string) (signers []*standardwebhooks.Webhook, problems []error) {
+	if strings.TrimSpace(secrets) == "" {
+		return nil, []error{errors.New("is not set, or empty: whsec_ and at least 24 random bytes in base64, for example from: echo whsec_$(openssl rand -base64 32)")}
+	}
+	for i, secret := range strings.Fields(secrets) {
+		signer, err := newSigner(secret)
+		if err != nil {
+			problems = append(problems, fmt.Errorf("holds an unusable secret, number %d: %w", i+1, err))
+			continue
+		}
+		signers = append(signers, signer)
+	}
+	return signers, problems
 }
 
 // tlsConfig is what the worker trusts and shows in TLS with the CRM; nil is Go's own.

@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"net/http"
 	"net/url"
 	"strconv"
@@ -42,6 +43,7 @@ const answerBytes = 64 << 10
 type deliverer struct {
 	crm     string
 	signers []*standardwebhooks.Webhook
+	headers http.Header // for every delivery
 	rejects map[int]bool
 	timeout time.Duration
 	client  *http.Client
@@ -62,6 +64,7 @@ func newDeliverer(s settings, m *metrics) (*deliverer, error) {
 	return &deliverer{
 		crm:     s.crm.String(),
 		signers: s.signers,
+		headers: s.headers,
 		rejects: s.rejects,
 		timeout: s.timeout,
 		metrics: m,
@@ -167,6 +170,7 @@ func (d *deliverer) request(n notification.Notification, now time.Time) (*http.R
 		signatures = append(signatures, signature)
 	}
 	h := request.Header
+	maps.Copy(h, d.headers)
 	h.Set("Content-Type", "application/json")
 	h.Set("User-Agent", "hookworker")
 	// Of a connection that the CRM has just closed, net/http sends the request again by

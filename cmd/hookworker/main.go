@@ -28,11 +28,13 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
+	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/onepagecrm/nylas-webhooks/consumer"
 	"github.com/onepagecrm/nylas-webhooks/internal/awsconfig"
+	"github.com/onepagecrm/nylas-webhooks/internal/awserror"
 )
 
 func main() {
@@ -43,7 +45,7 @@ func main() {
 		os.Exit(2)
 	}
 	if err != nil {
-		fmt.Fprintln(os.Stderr, "hookworker:", err)
+		fmt.Fprintln(os.Stderr, "hookworker:", awserror.Text(err))
 		os.Exit(1)
 	}
 }
@@ -113,6 +115,11 @@ func run(ctx context.Context, args, environ []string, stdout, logs io.Writer) er
 	cfg, err := awsconfig.Load(ctx)
 	if err != nil {
 		return err
+	}
+	if s.secretARN != "" {
+		if s.signers, err = fetchSigners(ctx, secretsmanager.NewFromConfig(cfg), s.secretARN); err != nil {
+			return err
+		}
 	}
 	registry := prometheus.NewRegistry()
 	m := newMetrics(registry, s.timeout)

@@ -67,22 +67,30 @@ func TestMoreSettings(t *testing.T) {
 		t.Errorf("%+v", s)
 	}
 	for name, c := range map[string]struct{ variable, value, says string }{
-		"misspelt":             {"HOOKWORKER_CONCURENCY", "20", "HOOKWORKER_CONCURENCY is no setting"},
-		"secrets twice":        {secretsFileVar, write(t, signingSecret), "use one of them"},
-		"a file that is gone":  {secretsFileVar, "/nowhere/secret", "cannot be read"},
-		"a status that is OK":  {rejectVar, "200", rejectVar},
-		"statuses with blanks": {rejectVar, "400 409", rejectVar},
-		"no duration":          {stopVar, "30", stopVar},
-		"longest first":        {retryMaxVar, "1s", "less than " + retryMinVar + ", which is 10s"},
-		"no level":             {logLevelVar, "loud", logLevelVar},
-		"no certificate":       {caVar, write(t, "none"), "holds no certificate"},
-		"no key":               {certVar, write(t, "none"), "belong together"},
-		"too many at once":     {concurrencyVar, "1001", "from 1 to 1000"},
-		"too long a delivery":  {timeoutVar, "6h", "5h0m0s at most"},
+		"misspelt":              {"HOOKWORKER_CONCURENCY", "20", "HOOKWORKER_CONCURENCY is no setting"},
+		"secrets twice":         {secretsFileVar, write(t, signingSecret), "only one of them can be set"},
+		"and a third time":      {secretARNVar, "arn:aws:secretsmanager:eu-west-1:111122223333:secret:x", "only one of them can be set"},
+		"headers of ours":       {headersVar, write(t, "webhook-id: 1"), "line 1: webhook-id is set by hookworker itself"},
+		"headers that are gone": {headersVar, "/nowhere/headers", headersVar + " cannot be used"},
+		"a status that is OK":   {rejectVar, "200", rejectVar},
+		"statuses with blanks":  {rejectVar, "400 409", rejectVar},
+		"no duration":           {stopVar, "30", stopVar},
+		"longest first":         {retryMaxVar, "1s", "less than " + retryMinVar + ", which is 10s"},
+		"no level":              {logLevelVar, "loud", logLevelVar},
+		"no certificate":        {caVar, write(t, "none"), "holds no certificate"},
+		"no key":                {certVar, write(t, "none"), "belong together"},
+		"too many at once":      {concurrencyVar, "1001", "from 1 to 1000"},
+		"too long a delivery":   {timeoutVar, "6h", "5h0m0s at most"},
 	} {
 		if _, err := load(environment(map[string]string{c.variable: c.value})); err == nil || !strings.Contains(err.Error(), c.says) {
 			t.Errorf("%s: %v", name, err)
 		}
+	}
+}
+
+func TestSecretsFromAFileThatIsGone(t *testing.T) {
+	if _, err := load(environment(map[string]string{secretsVar: "", secretsFileVar: "/nowhere/secret"})); err == nil || !strings.Contains(err.Error(), "cannot be read") {
+		t.Error(err)
 	}
 }
 

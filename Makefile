@@ -116,6 +116,11 @@ named: preflight
 	@[ -n "$(STAGE)" ] || { echo "make: name a stage, as in: make $(firstword $(MAKECMDGOALS)) STAGE=dev" >&2; exit 1; }
 	@$(if $(at_stage),$(at_stage) true)
 
+.PHONY: image
+image: preflight ## hookworker's container image, without a container engine, as an OCI layout: make image; make image PUSH=registry/hookworker:v1
+	@cd tools/image && go run . -module ../.. -out ../../.local/image $(if $(PUSH),-push $(PUSH)) -version "$$(git -C ../.. describe --tags --always 2>/dev/null || echo devel)"
+	@echo "image: .local/image (skopeo copy oci:.local/image docker-daemon:hookworker:devel)"
+
 ##@ Check it
 
 .PHONY: test
@@ -128,6 +133,8 @@ lint: $(LINT) compiling ## gofmt, go vet, golangci-lint, actionlint, zizmor
 	@$(GOTOOL) golangci-lint run
 	@echo "go vet, for macOS (without the CDK app, which would be compiled for that first)"
 	@GOOS=darwin GOARCH=arm64 go vet $$(go list ./... | grep -Ev '/infra(/webhooks|/account|/findings)?$$|/test/(stack|policy)(/|$$)')
+	@echo "hookworker's deployments: Kubernetes's and ECS's own schemas"
+	@.local/venv/lint/bin/python tools/deployments.py
 	@echo "tools/account.py, tools/remove.py"
 	@cd tools && ../.local/venv/lint/bin/python -m unittest -q test_account test_remove
 	@echo "actionlint"
@@ -146,6 +153,7 @@ unit: ## test the Go packages, with the race detector
 	@tools/preflight.sh race
 	@$(call gotestsum,pkgname) -race $(unit_packages)
 	@cd examples/consumer && go test ./...
+	@cd tools/image && go test ./...
 
 .PHONY: stack
 stack: $(NODE) compiling ## test the CloudFormation templates

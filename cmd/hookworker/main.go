@@ -31,6 +31,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
 	"github.com/prometheus/client_golang/prometheus"
+	_ "golang.org/x/crypto/x509roots/fallback" // authorities for an image that has none; a system's own go before
 
 	"github.com/onepagecrm/nylas-webhooks/consumer"
 	"github.com/onepagecrm/nylas-webhooks/internal/awsconfig"

@@ -1,6 +1,7 @@
 // Package delivery is the stacks of the roles with which GitHub Actions deploys: for each
-// stage one that deploys and one that only looks. Neither has rights of its own. Each may
-// assume the roles that `cdk bootstrap` made, and those do the work.
+// stage one that deploys, one that compares, and one that runs hookctl doctor. None has
+// rights of its own. The first two may assume the roles that `cdk bootstrap` made, and those
+// do the work.
 //
 // An administrator deploys them once per stage, by name: delivery/NylasWebhooks-prod-delivery.
 // The account needs GitHub's identity provider, which exists once per account:
@@ -65,6 +66,9 @@ func newStack(scope constructs.Construct, repository Repository, stage stages.St
 	// The environment's name is the stage's. GitHub keeps its approvals and branches.
 	newRole(stack, repository, stage, "Deployer", stage.Name, "deploy", "file-publishing", "lookup")
 	newRole(stack, repository, stage, "Reader", stage.Name+"-diff", "lookup")
+	// It assumes nothing. For hookctl doctor it needs the stage's OperatorPolicy and SecretPolicy,
+	// which are attached when the stage is there.
+	newRole(stack, repository, stage, "Doctor", stage.Name+"-doctor")
 }
 
 // newRole adds a role for jobs of one environment, and an output with its ARN.
@@ -72,6 +76,14 @@ func newRole(stack awscdk.Stack, repository Repository, stage stages.Stage, id, 
 	var bootstrapped []*string
 	for _, kind := range assumes {
 		bootstrapped = append(bootstrapped, jsii.String(fmt.Sprintf("arn:%s:iam::%s:role/cdk-%s-%s-role-%[2]s-%[5]s", *stack.Partition(), stage.Account, qualifier, kind, stage.Region)))
+	}
+	policies := map[string]awsiam.PolicyDocument{}
+	if len(bootstrapped) > 0 {
+		policies["BootstrapRoles"] = awsiam.NewPolicyDocument(&awsiam.PolicyDocumentProps{
+			Statements: &[]awsiam.PolicyStatement{awsiam.NewPolicyStatement(&awsiam.PolicyStatementProps{
+				Actions: jsii.Strings("sts:AssumeRole"), Resources: &bootstrapped,
+			})},
+		})
 	}
 	role := awsiam.NewRole(stack, &id, &awsiam.RoleProps{
 		RoleName:    jsii.String(fmt.Sprintf("%s-%s", StackName(stage), id)), // so that a workflow can name it before it exists
@@ -83,11 +95,7 @@ func newRole(stack awscdk.Stack, repository Repository, stage stages.Stage, id, 
 				provider + ":sub": repository.subjects(environment),
 			}}, jsii.String("sts:AssumeRoleWithWebIdentity")),
 		MaxSessionDuration: awscdk.Duration_Hours(jsii.Number(1)), // a deployment takes minutes
-		InlinePolicies: &map[string]awsiam.PolicyDocument{"BootstrapRoles": awsiam.NewPolicyDocument(&awsiam.PolicyDocumentProps{
-			Statements: &[]awsiam.PolicyStatement{awsiam.NewPolicyStatement(&awsiam.PolicyStatementProps{
-				Actions: jsii.Strings("sts:AssumeRole"), Resources: &bootstrapped,
-			})},
-		})},
+		InlinePolicies:     &policies,
 	})
 	awscdk.NewCfnOutput(stack, jsii.String(id+"RoleArn"), &awscdk.CfnOutputProps{
 		Description: jsii.String("The role for jobs of GitHub's environment " + environment), Value: role.RoleArn(),

@@ -90,7 +90,7 @@ func TestCompare(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	own := map[string]State{"": Same, "go.mod": Yours, "main.go": Yours, "main_test.go": Yours, "README.md": Yours, ".github/workflows/deploy.yml": Yours, ".github/workflows/drift.yml": Yours}
+	own := map[string]State{"": Same, "go.mod": Yours, "main.go": Yours, "main_test.go": Yours, "README.md": Yours, ".github/workflows/deploy.yml": Yours, ".github/workflows/drift.yml": Yours, ".github/workflows/heartbeat.yml": Yours}
 	expect("written", own)
 	for _, path := range []string{"Makefile", "main.go"} {
 		if err := os.WriteFile(filepath.Join(dir, path), []byte("edited"), 0o600); err != nil {

@@ -42,6 +42,7 @@ func TestDelivery(t *testing.T) {
 	}{
 		"Deployer": {"full", []string{"deploy", "file-publishing", "lookup"}},
 		"Reader":   {"full-diff", []string{"lookup"}},
+		"Doctor":   {"full-doctor", nil},
 	} {
 		p := made.props("AWS::IAM::Role", name)
 		trust := objects(p.at("AssumeRolePolicyDocument", "Statement"))
@@ -57,6 +58,15 @@ func TestDelivery(t *testing.T) {
 		}})
 		f.want("policies of others", p.at("ManagedPolicyArns"), nil)
 		policies := objects(p.at("Policies"))
+		if want.assumes == nil {
+			if len(policies) != 0 {
+				t.Errorf("%s has policies", name)
+			}
+			for _, finding := range f {
+				t.Errorf("%s: %s", name, finding)
+			}
+			continue
+		}
 		if len(policies) != 1 {
 			t.Fatalf("%s: %d policies", name, len(policies))
 		}

@@ -28,10 +28,10 @@ func TestReplayIsHandledAgainOnce(t *testing.T) {
 					handled[n.ReplayID]++
 					return nil
 				}})
-				q.sendWire(wire)
+				q.SendWire(wire)
 				for _, replay := range []string{"first", "first", "second", "second"} {
 					b.drained(10 * time.Minute)
-					q.sendWire(wire.Replay(replay))
+					q.SendWire(wire.Replay(replay))
 				}
 				b.drained(10 * time.Minute)
 				b.mustStop()

@@ -181,9 +181,9 @@ func TestReplaySendsWhatWasChosen(t *testing.T) {
 
 func TestReplayEnds(t *testing.T) {
 	for name, test := range map[string]struct {
-		break_ func(*fake, context.CancelFunc)
-		want   string
-		gone   int
+		spoil func(*fake, context.CancelFunc)
+		want  string
+		gone  int
 	}{
 		"SQS is down": {func(f *fake, _ context.CancelFunc) { f.sendErr = errors.New("connection refused") }, "connection refused", 0},
 		"Ctrl-C":      {func(f *fake, cancel context.CancelFunc) { f.onSend = cancel }, "context canceled", 0},
@@ -197,7 +197,7 @@ func TestReplayEnds(t *testing.T) {
 			}
 			ctx, cancel := context.WithCancel(t.Context())
 			defer cancel()
-			test.break_(f, cancel)
+			test.spoil(f, cancel)
 			r, err := a.Replay(ctx, f, "queue", Order{ID: "x"}, func(Result) {})
 			if (err == nil) != (test.want == "") || err != nil && !strings.Contains(err.Error(), test.want) || r.Gone != test.gone {
 				t.Errorf("%+v, %v", r, err)

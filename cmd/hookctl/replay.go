@@ -83,12 +83,13 @@ func (o *againOptions) order() (archived.Order, error) {
 	if err != nil {
 		return archived.Order{}, err
 	}
-	filter.Since, filter.Until = o.since.Time.UTC(), o.until.Time.UTC()
+	// Whole milliseconds, as a copy's name has them and as [againOptions.again] writes them.
+	filter.Since, filter.Until = o.since.Time.UTC().Truncate(time.Millisecond), o.until.Time.UTC().Truncate(time.Millisecond)
 	if filter.Since.IsZero() {
 		return archived.Order{}, usagef("--since is missing: from when on is it to be sent again?")
 	}
 	if filter.Until.IsZero() {
-		filter.Until = time.Now().UTC()
+		filter.Until = time.Now().UTC().Truncate(time.Millisecond).Add(time.Millisecond) // with this one
 	}
 	if !filter.Since.Before(filter.Until) {
 		return archived.Order{}, usagef("--since %s is not before --until %s", moment(filter.Since), moment(filter.Until))
@@ -131,12 +132,14 @@ func runReplay(ctx context.Context, s streams, o againOptions) error {
 		if err := o.ask(ctx, s, f, question); err != nil {
 			return err
 		}
+		// Said before it begins, as nobody can say it after a crash.
+		s.stderrf("Sending %d as replay %s. If this ends early, go on with\n  %s", chosen.Copies, order.ID, o.again(order))
 	}
 	result, err := archive.Replay(ctx, sqs.NewFromConfig(f.aws), f.QueueURL, order, func(r archived.Result) {
 		told.tellf("sent %d of %d", r.Sent, chosen.Copies)
 	})
 	if err != nil {
-		s.stderrf("Before it ended, %d of %d were sent. To go on, run this; what was sent is handled once all the same:\n  %s", result.Sent, chosen.Copies, o.again(order))
+		s.stderrf("Before it ended, %d of %d were sent. Go on with this; what was sent is handled once all the same:\n  %s", result.Sent, chosen.Copies, o.again(order))
 		return deployment.Explain(err)
 	}
 	if o.json {

@@ -38,6 +38,9 @@
 // process it is handled once, except where a process dies, or the store fails, in
 // the moment between the handler's return and the record of it.
 //
+// A replay (Notification.ReplayID) is a notification that an operator sent once more on
+// purpose. It is handled again, once for each replay.
+//
 // It promises no order (Nylas and SQS do not either), and it does not parse the body. It
 // holds at most 256 MiB of messages and bodies.
 package consumer

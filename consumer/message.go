@@ -1,6 +1,7 @@
 package consumer
 
 import (
+	"cmp"
 	"context"
 	"sync"
 	"time"
@@ -69,8 +70,13 @@ type attempt struct {
 }
 
 // key is what the store knows the notification by: its id, or the SQS message's
-// where Nylas gave none.
+// where Nylas gave none. A replay is to be handled again, but each message of it once,
+// though it was interrupted and sent anew: so its id is a part of the key, and the
+// signature stands for an id that is missing.
 func (m *message) key(n notification.Notification) string {
+	if n.ReplayID != "" {
+		return "replay:" + n.ReplayID + ":" + cmp.Or(n.ID, n.Signature.String())
+	}
 	if n.ID != "" {
 		return n.ID
 	}

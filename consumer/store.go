@@ -8,7 +8,7 @@ import (
 )
 
 // Store remembers which notifications were handled and which are being handled, by
-// notification id, so that a notification that arrives twice (Nylas and SQS both
+// notification id (and for a replay by that of the replay, too), so that a notification that arrives twice (Nylas and SQS both
 // deliver at least once) is handled once.
 //
 // An attempt begins with a lease that ends by itself, so that a process that dies

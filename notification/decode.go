@@ -37,6 +37,7 @@ func Decode(body string, attributes map[string]string) (Notification, error) {
 		Type:      attributes[AttrType],
 		GrantID:   attributes[AttrGrantID],
 		RequestID: attributes[AttrRequestID],
+		ReplayID:  attributes[AttrReplay],
 	}
 	var err error
 	switch encoding := attributes[AttrEncoding]; encoding {

@@ -16,7 +16,8 @@ const ContractVersion = "1"
 
 // The names of the message attributes. trigger_type and content_encoding are named
 // as in Nylas's own SNS channel, so that one consumer can serve both.
-// SQS takes ten attributes; the tenth is [AttrPayloadSize].
+// SQS takes ten attributes; the tenth is [AttrPayloadSize]. [AttrReplay] takes the place
+// of [AttrAttempt].
 const (
 	AttrContractVersion = "contract_version"
 	AttrNotificationID  = "notification_id"
@@ -27,6 +28,7 @@ const (
 	AttrReceivedAt      = "received_at"
 	AttrSignature       = "signature"
 	AttrRequestID       = "request_id"
+	AttrReplay          = "replay_id"
 )
 
 // EncodingGzipBase64 is the value of the content_encoding attribute of a body that
@@ -81,6 +83,10 @@ type Notification struct {
 	// RequestID is API Gateway's id of the request (extendedRequestId, which no caller
 	// can set); the receiver's log line and the access log have it too.
 	RequestID string
+	// ReplayID is empty for what comes from Nylas. A notification that an operator sent once
+	// more on purpose has the id of that replay here, and no Attempt: it is meant to be
+	// handled again, once for each replay. So drop duplicates by ID and ReplayID together.
+	ReplayID string
 }
 
 // Attribute is one SQS message attribute. DataType is "String" or "Number".
@@ -167,6 +173,16 @@ func (w Wire) Compress() (Wire, error) {
 	maps.Copy(attributes, w.Attributes)
 	attributes[AttrEncoding] = Attribute{"String", EncodingGzipBase64}
 	return Wire{Body: body, Attributes: attributes, GroupID: w.GroupID}, nil
+}
+
+// Replay returns w as a part of the replay of that id. The attribute takes the place of
+// the delivery attempt, which a replay is not; SQS takes no eleventh.
+func (w Wire) Replay(id string) Wire {
+	attributes := maps.Clone(w.Attributes)
+	delete(attributes, AttrAttempt)
+	attributes[AttrReplay] = Attribute{"String", id}
+	w.Attributes = attributes
+	return w
 }
 
 func (n Notification) attributes() map[string]Attribute {

@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"os"
 	"slices"
 	"strings"
 	"testing"
@@ -10,11 +11,12 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/onepagecrm/nylas-webhooks/cmd/hookctl/internal/standin"
+	"github.com/onepagecrm/nylas-webhooks/notification"
 	"github.com/onepagecrm/nylas-webhooks/test/nylas"
 )
 
 // asking are the command lines that ask, without --stage, by the flag that answers.
-// STAGE stands for the stage's name.
+// STAGE stands for the stage's name, SERVER for where its webhook is.
 var asking = []struct{ line, flag string }{
 	{"webhook pause", "--yes"},
 	{"webhook update --triggers message.created", "--yes"},
@@ -23,9 +25,12 @@ var asking = []struct{ line, flag string }{
 	{"dlq redrive --one-by-one", "--yes"},
 	{"spill replay", "--yes"},
 	{"spill replay --type message.created", "--yes"},
+	{"replay --since 1h", "--yes"},
+	{"forward --since 1h --no-follow --to SERVER/nylas", "--yes"},
 	{"secret revoke-previous", "--yes-revoke STAGE"},
 	{"webhook delete", "--yes-delete STAGE"},
 	{"dlq purge", "--yes-purge dead"},
+	{"archive erase --grant g1", "--yes-erase g1"},
 	{"send message_created", "--yes-send STAGE"},
 }
 
@@ -40,6 +45,8 @@ func everything(t *testing.T) (*standin.Stage, *nylas.API) {
 	stage.Store("a-newer-secret")
 	stage.Bury(encoded(t, "dead", "{}"))
 	stage.Spill("spill/2026/01/05/10/1.json.gz", encoded(t, "spilled", "{}"), time.Minute)
+	body := []byte(`{"id":"copied"}`)
+	stage.Archive(notification.Notification{Body: body, ID: "copied", GrantID: "g1", Type: "message.created", ReceivedAt: time.Now(), Signature: notification.Sign("a-newer-secret", body)})
 	for _, name := range []string{"prod", "staging", "dev"} {
 		stage.Stacks["NylasWebhooks-"+name] = stage.Stacks["NylasWebhooks-local"]
 	}
@@ -53,6 +60,7 @@ func state(stage *standin.Stage, api *nylas.API) string {
 }
 
 func words(line, flag, stage string) []string {
+	line = strings.ReplaceAll(line, "SERVER", os.Getenv("AWS_ENDPOINT_URL"))
 	return append(strings.Fields(line+" "+strings.ReplaceAll(flag, "STAGE", stage)), "--stage", stage)
 }
 
@@ -118,7 +126,7 @@ func TestUnprotectedStages(t *testing.T) {
 // What changes nothing, or only what was selected, asks nobody.
 func TestNothingToAsk(t *testing.T) {
 	for _, line := range []string{
-		"dlq redrive --dry-run", "dlq redrive --max 1", "dlq redrive --type message", "dlq ls", "spill replay --dry-run", "spill ls",
+		"dlq redrive --dry-run", "dlq redrive --max 1", "dlq redrive --type message", "dlq ls", "spill replay --dry-run", "spill ls", "replay --since 1h --dry-run",
 		"webhook activate", "webhook update --description CRM", "webhook update --triggers message.created,grant.expired,event.created", "secret status",
 		"send message_created --tamper",
 	} {
@@ -126,7 +134,7 @@ func TestNothingToAsk(t *testing.T) {
 		if code, stdout, stderr := hookctl(t, "", words(line, "--no-input", "prod")...); code == exitUsage || code == exitFailed {
 			t.Errorf("%s: exit code %d\n%s%s", line, code, stdout, stderr)
 		}
-		if strings.Contains(line, "--dry-run") && (stage.Queued() != 0 || stage.Notices() != 1 || len(stage.Kept()) != 1 || stage.Buried() != 1) {
+		if strings.Contains(line, "--dry-run") && (stage.Queued() != 0 || stage.Notices() != 1 || len(stage.Kept()) != 2 || stage.Buried() != 1) {
 			t.Errorf("%s changed something", line)
 		}
 	}
@@ -156,7 +164,7 @@ func TestEveryCommandAsksOrNeedNot(t *testing.T) {
 				flag, _, _ = strings.Cut(strings.TrimPrefix(one.flag, "--"), " ")
 			}
 		}
-		has := slices.ContainsFunc([]string{"yes", "yes-purge", "yes-send", "yes-delete", "yes-revoke"}, func(name string) bool { return cmd.Flags().Lookup(name) != nil })
+		has := slices.ContainsFunc([]string{"yes", "yes-purge", "yes-send", "yes-delete", "yes-revoke", "yes-erase"}, func(name string) bool { return cmd.Flags().Lookup(name) != nil })
 		switch {
 		case flag == "" && (needNot[path] == "" || has):
 			t.Errorf("%s: say above why it need not ask, or how it asks", path)

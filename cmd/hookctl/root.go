@@ -36,6 +36,13 @@ func (s streams) json(data any) error {
 	return encoder.Encode(data)
 }
 
+// jsonLine prints one object of many, on a line.
+func (s streams) jsonLine(data any) error {
+	encoder := json.NewEncoder(s.out)
+	encoder.SetEscapeHTML(false)
+	return encoder.Encode(data)
+}
+
 func newRoot(s streams) *cobra.Command {
 	s.noInput = new(bool)
 	root := &cobra.Command{
@@ -68,7 +75,7 @@ Exit codes:
 	root.SetErr(s.err)
 	root.PersistentFlags().BoolVar(s.noInput, "no-input", false, "never ask; what would ask does nothing without its flag")
 	root.SetVersionTemplate("hookctl {{.Version}}\n")
-	root.AddCommand(newDemo(s), newSend(s), newVerify(s), newSecret(s), newWebhook(s), newDLQ(s), newDoctor(s), newTail(s), newGaps(s), newSpill(s), newInit(s), newVersion(s))
+	root.AddCommand(newDemo(s), newSend(s), newVerify(s), newSecret(s), newWebhook(s), newDLQ(s), newDoctor(s), newTail(s), newGaps(s), newSpill(s), newReplay(s), newForward(s), newArchive(s), newInit(s), newVersion(s))
 	root.InitDefaultHelpCmd()
 	helpOfCommands(root)
 	usageErrors(root)

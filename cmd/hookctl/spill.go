@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/onepagecrm/nylas-webhooks/cmd/hookctl/internal/deployment"
+	"github.com/onepagecrm/nylas-webhooks/cmd/hookctl/internal/objects"
 	"github.com/onepagecrm/nylas-webhooks/cmd/hookctl/internal/spilled"
 )
 
@@ -107,4 +108,4 @@ func runSpillList(ctx context.Context, s streams, t target, most int) error {
 	return nil
 }
 
-var _ spilled.Objects = (*s3.Client)(nil)
+var _ objects.API = (*s3.Client)(nil)

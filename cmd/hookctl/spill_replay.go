@@ -63,7 +63,7 @@ output OperatorPolicyArn.`,
 	o.consent.flag(cmd)
 	flags := cmd.Flags()
 	flags.Var(&o.since, "since", "only what was spilled since then: 90m, 12h, 3d, or 2026-01-05T10:00:00Z")
-	flags.StringSliceVar(&o.types, "type", nil, "only this notification type and its suffixed forms: message.created, message; repeat it for more")
+	flags.StringSliceVar(&o.types, "type", nil, typeFlagHelp)
 	flags.IntVar(&o.max, "max", 0, "replay no more than this many (default: all)")
 	flags.IntVar(&o.rate, "rate", 0, "replay no more than this many a second")
 	flags.BoolVar(&o.dryRun, "dry-run", false, "only list what would be sent")
@@ -105,14 +105,25 @@ func (f *sinceFlag) Set(text string) error {
 // typeForm is what a notification type looks like. Which ones there are is Nylas's.
 var typeForm = regexp.MustCompile(`^[a-z0-9_]+(\.[a-z0-9_]+)*$`)
 
+// typeFlagHelp is the help of a flag --type that may be repeated.
+const typeFlagHelp = "only this notification type and its suffixed forms: message.created, message; repeat it for more"
+
+// checkTypes refuses what no notification type begins with.
+func checkTypes(types []string) error {
+	for _, typ := range types {
+		if !typeForm.MatchString(typ) {
+			return usagef("--type takes a notification type or its beginning, whole words between dots, and %q is none. Give message.created, or message for all of them", typ)
+		}
+	}
+	return nil
+}
+
 func (o replayOptions) order() (spilled.Order, error) {
 	if o.max < 0 {
 		return spilled.Order{}, usagef("--max is a number from 1; 0 is no limit")
 	}
-	for _, typ := range o.types {
-		if !typeForm.MatchString(typ) {
-			return spilled.Order{}, usagef("--type takes a notification type or its beginning, whole words between dots, and %q is none. Give message.created, or message for all of them", typ)
-		}
+	if err := checkTypes(o.types); err != nil {
+		return spilled.Order{}, err
 	}
 	return spilled.Order{Since: o.since.Time, Types: o.types, Max: o.max, PerSecond: o.rate}, nil
 }

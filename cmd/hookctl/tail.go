@@ -52,10 +52,8 @@ It runs until Ctrl-C. With --json it prints one object a line.`,
 // outcomes are the values of the log's field outcome.
 func outcomes() []string {
 	var all []string
-	for _, m := range contract.Metrics {
-		if m != contract.Verified { // it counts signatures, not requests
-			all = append(all, string(m))
-		}
+	for _, m := range contract.Outcomes {
+		all = append(all, string(m))
 	}
 	return all
 }

@@ -78,7 +78,7 @@ func TestREADME(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	names := []string{headerType, headerID, headerGrant, headerAttempt, headerReceivedAt, headerRequestID}
+	names := []string{headerType, headerID, headerGrant, headerAttempt, headerReceivedAt, headerRequestID, headerReplay}
 	for _, v := range variables {
 		names = append(names, v.name)
 	}

@@ -33,6 +33,7 @@ const (
 	headerAttempt    = "Nylas-Delivery-Attempt"
 	headerReceivedAt = "Nylas-Received-At"
 	headerRequestID  = "Nylas-Request-Id"
+	headerReplay     = "Nylas-Replay-Id"
 )
 
 // answerBytes is how much of the CRM's answer is read (and thrown away) so that the
@@ -179,7 +180,7 @@ func (d *deliverer) request(n notification.Notification, now time.Time) (*http.R
 	h.Set(standardwebhooks.HeaderWebhookID, id)
 	h.Set(standardwebhooks.HeaderWebhookTimestamp, strconv.FormatInt(now.Unix(), 10))
 	h.Set(standardwebhooks.HeaderWebhookSignature, strings.Join(signatures, " "))
-	attributes := map[string]string{headerID: n.ID, headerType: n.Type, headerGrant: n.GrantID, headerRequestID: n.RequestID}
+	attributes := map[string]string{headerID: n.ID, headerType: n.Type, headerGrant: n.GrantID, headerRequestID: n.RequestID, headerReplay: n.ReplayID}
 	if n.Attempt > 0 {
 		attributes[headerAttempt] = strconv.Itoa(n.Attempt)
 	}
@@ -198,14 +199,19 @@ func (d *deliverer) request(n notification.Notification, now time.Time) (*http.R
 }
 
 // deliveryID is the webhook-id, the same at every attempt: the notification's id, or
-// where it has none that a header can hold, the hash of the body.
+// where it has none that a header can hold, the hash of the body. A replay is to be taken
+// again, so that its id follows.
 func deliveryID(n notification.Notification) string {
 	id := n.ID
 	if !printable(id) || strings.TrimSpace(id) != id { // a header loses blanks around it, and the signature would not match
 		id = ""
 	}
 	hash := sha256.Sum256(n.Body)
-	return cmp.Or(id, "sha256-"+hex.EncodeToString(hash[:]))
+	id = cmp.Or(id, "sha256-"+hex.EncodeToString(hash[:]))
+	if n.ReplayID != "" && printable(n.ReplayID) {
+		id += ".replay-" + strings.TrimSpace(n.ReplayID)
+	}
+	return id
 }
 
 // printable tells whether a header holds text as it is: visible ASCII and blanks.

@@ -113,6 +113,24 @@ func TestDeliveryIsWhatNylasSignedAndVerifies(t *testing.T) {
 	}
 }
 
+// A CRM that drops what it had by webhook-id takes a replay again, and once.
+func TestReplayHasAnIdOfItsOwn(t *testing.T) {
+	n := notification.Notification{Body: []byte("{}"), ID: "n-1"}
+	first := deliveryID(n)
+	n.ReplayID = "k2m4q6s8"
+	if id := deliveryID(n); id != "n-1.replay-k2m4q6s8" || id == first {
+		t.Errorf("webhook-id %q, then %q", first, id)
+	}
+	server, got := crm(t, func(http.ResponseWriter, *http.Request) {})
+	d, _ := worker(t, server.URL, nil)
+	if err := d.deliver(t.Context(), n); err != nil {
+		t.Fatal(err)
+	}
+	if h := (<-got).header; h.Get(headerReplay) != "k2m4q6s8" || h.Get(headerID) != "n-1" {
+		t.Errorf("%s %q, %s %q", headerReplay, h.Get(headerReplay), headerID, h.Get(headerID))
+	}
+}
+
 func TestAttributesThatAreNoHeaders(t *testing.T) {
 	server, got := crm(t, func(http.ResponseWriter, *http.Request) {})
 	d, _ := worker(t, server.URL, nil)

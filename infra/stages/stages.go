@@ -90,6 +90,12 @@ type Stage struct {
 	// LogDays is how many days logs are kept, one of the values CloudWatch Logs has.
 	LogDays int
 
+	// ArchiveDays keeps a copy of each notification in the bucket for so many days, so that
+	// it can be sent to the queue again (hookctl replay) and to a developer's machine
+	// (hookctl forward); 0 keeps none. It is people's mail in one more place:
+	// docs/data-protection.md.
+	ArchiveDays int
+
 	// ConsumerTimeout is how long the system that reads the queue may need for one
 	// message. Six times this the message stays hidden, as AWS advises.
 	ConsumerTimeout time.Duration
@@ -148,6 +154,7 @@ func Local() Stage {
 	s.Account, s.Region = "000000000000", "us-east-1"
 	s.Architecture = Architecture(runtime.GOARCH) // the engine runs the binary on this machine
 	s.Tracing = false                             // which the engine has not
-	s.Deduplicate = true                          // so that the tests see the table and the permissions for it
+	// So that the tests see the table, the archive and the permissions for both.
+	s.Deduplicate, s.ArchiveDays = true, 1
 	return s
 }

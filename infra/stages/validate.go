@@ -28,6 +28,10 @@ const (
 	visibilityFactor = 6
 	// maxHostName is DNS's limit.
 	maxHostName = 253
+	// maxArchiveDays is as long as the bucket keeps what was spilled. A body that is too
+	// large for a message is kept three weeks longer: until what is replayed on the last day
+	// has left queue and dead letters.
+	maxArchiveDays = 30
 	// maxVisibility is SQS's limit.
 	maxVisibility = 12 * time.Hour
 )
@@ -70,6 +74,10 @@ func (s Stage) Validate() error {
 	s.validateDomain(p)
 	s.validateCapacity(p)
 	s.validateConsumer(p)
+	if s.ArchiveDays < 0 || s.ArchiveDays > maxArchiveDays {
+		p.addf("the archive keeps mail for %d days; the bucket keeps nothing else for longer than %d that can be replayed. Set 1 to %d, or 0 for no archive.",
+			s.ArchiveDays, maxArchiveDays, maxArchiveDays)
+	}
 	s.validateAlarms(p)
 	return errors.Join(p.errs...)
 }

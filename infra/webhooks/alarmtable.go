@@ -314,7 +314,7 @@ func receiverTickets(stage stages.Stage, receiver receiver) []alarm {
 			means:   means, not: not, first: logsOf(metric, receiver),
 		}
 	}
-	return []alarm{
+	table := []alarm{
 		own(contract.Spilled, "SQS did not take a notification in its time. It is safe in S3 and has to be replayed.",
 			"that it is lost, nor that SQS is down; single ones happen."),
 		own(contract.Mismatch, "A well-formed signature matched no valid secret and was answered 503.",
@@ -337,6 +337,13 @@ func receiverTickets(stage stages.Stage, receiver receiver) []alarm {
 		},
 		concurrencyTicket(stage, receiver),
 	}
+	if stage.ArchiveDays > 0 {
+		archive := own(contract.ArchiveFailed, "The archive has no copy of a signed notification, so that hookctl replay and forward miss it.",
+			"that it is lost or was refused; the archive changes no answer.")
+		archive.first = fmt.Sprintf("aws logs tail %s --since 30m --filter-pattern '{ $.%s = 1 }'", *receiver.logs.LogGroupName(), contract.ArchiveFailed)
+		table = append(table, archive)
+	}
+	return table
 }
 
 func concurrencyTicket(stage stages.Stage, receiver receiver) alarm {

@@ -47,24 +47,32 @@ func newBucket(stack awscdk.Stack, stage stages.Stage) bucket {
 		RemovalPolicy:   removalPolicy(stage),
 	})
 
+	lifecycle := []*awss3.LifecycleRule{
+		{
+			Id:                                  jsii.String("Expire"),
+			Expiration:                          awscdk.Duration_Days(jsii.Number(overflowDays)),
+			AbortIncompleteMultipartUploadAfter: awscdk.Duration_Days(jsii.Number(abortDays)),
+		},
+		{
+			Id:         jsii.String("ExpireSpilled"), // of two rules S3 takes the sooner
+			Prefix:     jsii.String(contract.SpillPrefix),
+			Expiration: awscdk.Duration_Days(jsii.Number(spillDays)),
+		},
+	}
+	if stage.ArchiveDays > 0 {
+		lifecycle = append(lifecycle, &awss3.LifecycleRule{
+			Id:         jsii.String("ExpireArchived"),
+			Prefix:     jsii.String(contract.ArchivePrefix),
+			Expiration: awscdk.Duration_Days(jsii.Number(stage.ArchiveDays)),
+		})
+	}
 	b := awss3.NewBucket(stack, jsii.String("Bucket"), &awss3.BucketProps{
 		BlockPublicAccess: awss3.BlockPublicAccess_BLOCK_ALL(),
 		EnforceSSL:        jsii.Bool(true),
 		Encryption:        awss3.BucketEncryption_S3_MANAGED,
 		ObjectOwnership:   awss3.ObjectOwnership_BUCKET_OWNER_ENFORCED,
 		RemovalPolicy:     removalPolicy(stage),
-		LifecycleRules: &[]*awss3.LifecycleRule{
-			{
-				Id:                                  jsii.String("Expire"),
-				Expiration:                          awscdk.Duration_Days(jsii.Number(overflowDays)),
-				AbortIncompleteMultipartUploadAfter: awscdk.Duration_Days(jsii.Number(abortDays)),
-			},
-			{
-				Id:         jsii.String("ExpireSpilled"), // of two rules S3 takes the sooner
-				Prefix:     jsii.String(contract.SpillPrefix),
-				Expiration: awscdk.Duration_Days(jsii.Number(spillDays)),
-			},
-		},
+		LifecycleRules:    &lifecycle,
 	})
 	// By way of EventBridge: S3's own notifications begin with a test message, which would
 	// wait for a replay that never comes. The L1, because the L2 brings a function to do it.
@@ -120,6 +128,10 @@ func (b bucket) spilled() *string {
 
 func (b bucket) overflow() *string {
 	return b.bucket.ArnForObjects(jsii.String(contract.OverflowPrefix + "*"))
+}
+
+func (b bucket) archived() *string {
+	return b.bucket.ArnForObjects(jsii.String(contract.ArchivePrefix + "*"))
 }
 
 // anyObject is cdk-nag's finding about a statement on the objects under a prefix.

@@ -22,10 +22,8 @@ const (
 // stack's, because people look for it by name and it holds no data.
 func newDashboard(stack awscdk.Stack, stage stages.Stage, endpoint endpoint, receiver receiver, queues queues, bucket bucket, alarms alarms) {
 	var outcomes []awscloudwatch.IMetric
-	for _, metric := range contract.Metrics {
-		if metric != contract.Verified { // tells of the secret, not of an outcome
-			outcomes = append(outcomes, ownMetric(stage, metric, sum, minute))
-		}
+	for _, metric := range contract.Outcomes {
+		outcomes = append(outcomes, ownMetric(stage, metric, sum, minute))
 	}
 	columns := []awscloudwatch.IWidget{
 		awscloudwatch.NewColumn(

@@ -16,8 +16,9 @@ import (
 
 // newOperatorPolicy lists what the operator's commands of hookctl take: finding the stage
 // and looking at it, and putting dead letters and spilled notifications back onto the
-// queue, each removed only after the queue has it. Reading the queue and the secret, and
-// purging, are not among them.
+// queue, each removed only after the queue has it; where the stage has an archive, reading
+// it and erasing a grant's part of it. Reading the queue and the secret, and purging, are
+// not among them.
 func newOperatorPolicy(stack awscdk.Stack, stage stages.Stage, endpoint endpoint, receiver receiver, queues queues, bucket bucket, key awskms.Key) awsiam.ManagedPolicy {
 	list := allow("ListSpilled", bucket.bucket.BucketArn(), "s3:ListBucket")
 	list.AddCondition(jsii.String("StringLike"), map[string]any{"s3:prefix": contract.SpillPrefix + "*"})
@@ -41,6 +42,11 @@ func newOperatorPolicy(stack awscdk.Stack, stage stages.Stage, endpoint endpoint
 		allow("ReadMetrics", jsii.String("*"), "cloudwatch:GetMetricStatistics"),
 		subscribers,
 	}
+	if stage.ArchiveDays > 0 {
+		listArchive := allow("ListArchive", bucket.bucket.BucketArn(), "s3:ListBucket")
+		listArchive.AddCondition(jsii.String("StringLike"), map[string]any{"s3:prefix": contract.ArchivePrefix + "*"})
+		statements = append(statements, listArchive, allow("ReadAndEraseArchive", bucket.archived(), "s3:DeleteObject", "s3:GetObject"))
+	}
 	if key != nil {
 		// Decrypt for what is received, both for what is sent.
 		statements = append(statements, allow("ReadAndEncryptNotifications", key.KeyArn(), "kms:Decrypt", "kms:GenerateDataKey"))
@@ -50,6 +56,9 @@ func newOperatorPolicy(stack awscdk.Stack, stage stages.Stage, endpoint endpoint
 		Statements:  &statements,
 	})
 	findings.Accept(policy, prefixIsTheBorder, bucket.anyObject(contract.SpillPrefix), bucket.anyObject(contract.OverflowPrefix))
+	if stage.ArchiveDays > 0 {
+		findings.Accept(policy, prefixIsTheBorder, bucket.anyObject(contract.ArchivePrefix))
+	}
 	acceptFindStack(policy, stage)
 	findings.Accept(policy, "a list of alarms by the beginning of their names is asked for on all of them",
 		anyARN(alarmsHere()))

@@ -43,6 +43,10 @@ func newReceiver(stack awscdk.Stack, stage stages.Stage, builder *Builder, queue
 	if stage.Tracing {
 		tracing = awslambda.Tracing_ACTIVE
 	}
+	archive := ""
+	if stage.ArchiveDays > 0 {
+		archive = contract.ArchiveOn
+	}
 	role, policy := newReceiverRole(stack, stage, logs, queues, bucket, secret, key)
 	function := awslambda.NewFunction(stack, jsii.String("Receiver"), &awslambda.FunctionProps{
 		Description:                  jsii.String("Verifies Nylas's signature and hands the notification to SQS"),
@@ -59,6 +63,7 @@ func newReceiver(stack awscdk.Stack, stage stages.Stage, builder *Builder, queue
 			QueueURL:  *queues.queue.QueueUrl(),
 			SecretARN: *secret.AttrId(), // not Ref, which is the name on some engines
 			Bucket:    *bucket.bucket.BucketName(),
+			Archive:   archive,
 		}),
 		LogGroup:      logs,
 		LoggingFormat: awslambda.LoggingFormat_JSON,
@@ -109,6 +114,9 @@ func newReceiverRole(stack awscdk.Stack, stage stages.Stage, logs awslogs.LogGro
 		allow("Spill", bucket.spilled(), "s3:PutObject"),
 		allow("Overflow", bucket.overflow(), "s3:PutObject"),
 	}
+	if stage.ArchiveDays > 0 {
+		statements = append(statements, allow("Archive", bucket.archived(), "s3:PutObject"))
+	}
 	if key != nil {
 		statements = append(statements, encrypt(key))
 	}
@@ -128,6 +136,9 @@ func newReceiverRole(stack awscdk.Stack, stage stages.Stage, logs awslogs.LogGro
 		Roles: &[]awsiam.IRole{role},
 	})
 	findings.Accept(policy, prefixIsTheBorder, bucket.anyObject(contract.SpillPrefix), bucket.anyObject(contract.OverflowPrefix))
+	if stage.ArchiveDays > 0 {
+		findings.Accept(policy, prefixIsTheBorder, bucket.anyObject(contract.ArchivePrefix))
+	}
 	if stage.Tracing {
 		findings.Accept(policy, "the two actions of X-Ray know no resource", "AwsSolutions-IAM5[Resource::*]")
 	}

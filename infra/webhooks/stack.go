@@ -2,6 +2,7 @@ package webhooks
 
 import (
 	"fmt"
+	"strconv"
 	"strings"
 
 	"github.com/aws/aws-cdk-go/awscdk/v2"
@@ -60,6 +61,9 @@ func NewStack(scope constructs.Construct, stage stages.Stage, builder *Builder) 
 		output(stack, "CompletedTableName", "Where consumers write down what they have handled", completed.TableName())
 	}
 	output(stack, "BucketName", "What SQS did not take, under spill/ and overflow/", bucket.bucket.BucketName())
+	if stage.ArchiveDays > 0 {
+		output(stack, "ArchiveDays", "How many days a copy of each notification is kept, under archive/ of the bucket", jsii.String(strconv.Itoa(stage.ArchiveDays)))
+	}
 	output(stack, "OperatorPolicyArn", "Attach this policy to whoever looks at the stage, and puts dead letters and spilled notifications back",
 		newOperatorPolicy(stack, stage, endpoint, receiver, queues, bucket, key).ManagedPolicyArn())
 	output(stack, "SecretPolicyArn", "Attach this policy to whoever stores or rotates the webhook secret, or sends with it",

@@ -13,7 +13,11 @@ const (
 	queueURLVar  = "WEBHOOK_QUEUE_URL"
 	bucketVar    = "WEBHOOK_BUCKET"
 	secretARNVar = "WEBHOOK_SECRET_ARN"
+	archiveVar   = "WEBHOOK_ARCHIVE"
 )
+
+// ArchiveOn is [Config.Archive] of a stage that has an archive.
+const ArchiveOn = "on"
 
 // Config is everything the stack tells the function. Values may be CloudFormation
 // tokens while the stack is synthesized.
@@ -27,6 +31,9 @@ type Config struct {
 	SecretARN string
 	// Bucket is the name of the S3 bucket for what SQS does not take.
 	Bucket string
+	// Archive is [ArchiveOn] where the stage keeps a copy of what it accepts in the bucket,
+	// else empty. It is the one that may be missing.
+	Archive string
 }
 
 // fields lists every field beside its variable, so that Vars and Load cannot
@@ -37,26 +44,31 @@ func (c *Config) fields() map[string]*string {
 		queueURLVar:  &c.QueueURL,
 		secretARNVar: &c.SecretARN,
 		bucketVar:    &c.Bucket,
+		archiveVar:   &c.Archive,
 	}
 }
 
-// Vars returns the environment variables that make [Load] return c.
+// Vars returns the environment variables that make [Load] return c; none for an empty
+// Archive.
 func (c Config) Vars() map[string]string {
 	vars := make(map[string]string)
 	for name, value := range c.fields() {
+		if name == archiveVar && *value == "" {
+			continue
+		}
 		vars[name] = *value
 	}
 	return vars
 }
 
-// Load reads the Config from the environment (pass [os.LookupEnv]). Every variable
-// is required; all that are missing or empty are reported in one error.
+// Load reads the Config from the environment (pass [os.LookupEnv]). Every variable but
+// that of Archive is required; all that are missing or empty are reported in one error.
 func Load(lookup func(name string) (string, bool)) (Config, error) {
 	var c Config
 	var missing []string
 	for name, field := range c.fields() {
 		value, _ := lookup(name)
-		if strings.TrimSpace(value) == "" {
+		if strings.TrimSpace(value) == "" && name != archiveVar {
 			missing = append(missing, name)
 			continue
 		}

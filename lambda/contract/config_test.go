@@ -61,11 +61,27 @@ func TestLoadReportsEveryMissingVariableAtOnce(t *testing.T) {
 
 func TestLoadReportsOneMissingVariable(t *testing.T) {
 	for name := range full(t).Vars() {
+		if name == archiveVar {
+			continue
+		}
 		vars := full(t).Vars()
 		delete(vars, name)
 		if c, err := Load(lookup(vars)); err == nil || c != (Config{}) || !strings.Contains(err.Error(), name) {
 			t.Errorf("without %s: %+v, %v", name, c, err)
 		}
+	}
+}
+
+// A stage without an archive has no variable for it.
+func TestArchiveMayBeMissing(t *testing.T) {
+	want := full(t)
+	want.Archive = ""
+	vars := want.Vars()
+	if _, ok := vars[archiveVar]; ok {
+		t.Errorf("Vars of a stage without an archive has %s", archiveVar)
+	}
+	if got, err := Load(lookup(vars)); err != nil || got != want {
+		t.Errorf("Load = %+v, %v; want %+v", got, err, want)
 	}
 }
 
@@ -87,5 +103,8 @@ func TestPaging(t *testing.T) {
 		if !slices.Contains(Metrics, m) {
 			t.Errorf("%s is not among the metrics", m)
 		}
+	}
+	if n := len(Outcomes); len(Metrics) != n+2 || slices.Contains(Outcomes, Verified) || slices.Contains(Outcomes, ArchiveFailed) {
+		t.Errorf("%d outcomes, %d metrics", n, len(Metrics))
 	}
 }

@@ -1,5 +1,7 @@
 package contract
 
+import "slices"
+
 // MetricNamespace is the CloudWatch namespace of the receiver's own metrics. The
 // only dimension is [DimensionStage].
 const (
@@ -48,11 +50,18 @@ const (
 // when somebody signs with a secret that we do not have and nobody with ours.
 const Verified Metric = "Verified"
 
-// Metrics lists every metric the receiver can emit.
-var Metrics = []Metric{
+// ArchiveFailed counts the signed notifications of which the archive has no copy, where
+// the stage has an archive. It says nothing of the answer.
+const ArchiveFailed Metric = "ArchiveFailed"
+
+// Outcomes lists the metrics of which each request adds to exactly one.
+var Outcomes = []Metric{
 	Accepted, Spilled, Challenged, Refused, TestEvent, Mismatch, CompressedDelivery,
-	NoSecret, SecretUnavailable, SendFailed, Faulted, Verified,
+	NoSecret, SecretUnavailable, SendFailed, Faulted,
 }
+
+// Metrics lists every metric the receiver can emit.
+var Metrics = append(slices.Clone(Outcomes), Verified, ArchiveFailed)
 
 // Paging lists the metrics that page alarms may read: only a signed request or our own
 // fault moves them. [Verified] is the one exception, see docs/adr/0006.
@@ -101,6 +110,7 @@ const (
 	FieldStatus         = "status" // the HTTP status that was answered
 	FieldMilliseconds   = "milliseconds"
 	FieldError          = "error"
+	FieldArchiveError   = "archive_error" // why the archive has no copy
 )
 
 // Where the receiver writes in the bucket; its policy allows nothing else. An object's

@@ -43,7 +43,11 @@ func main() {
 	bucket := spill.New(cfg, config.Bucket)
 	warm(secrets.Warm, queue.Warm)
 
-	lambda.Start(receive.New(secrets, queue, bucket, config.Stage, os.Stdout, time.Now))
+	handler := receive.New(secrets, queue, bucket, config.Stage, os.Stdout, time.Now)
+	if config.Archive == contract.ArchiveOn {
+		handler.ArchiveIn(bucket)
+	}
+	lambda.Start(handler)
 }
 
 // awsConfig takes what Lambda puts into the environment. The SDK's own

@@ -41,6 +41,7 @@ func policies() []policy {
 				"ReadSecret/secretsmanager:GetSecretValue": readSecret,
 				"Spill/s3:PutObject":                       put("spill/drill"),
 				"Overflow/s3:PutObject":                    put("overflow/drill"),
+				"Archive/s3:PutObject":                     put("archive/drill"),
 			},
 			unseen: map[string]string{"WriteLogs/logs:CreateLogStream": ownLog, "WriteLogs/logs:PutLogEvents": ownLog},
 		},

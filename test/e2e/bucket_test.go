@@ -11,6 +11,7 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
@@ -182,6 +183,43 @@ func TestSpill(t *testing.T) {
 	if _, err := sys.object(t.Context(), key); err == nil {
 		t.Error("the object is still there after its replay")
 	}
+}
+
+// Of what is accepted the archive has a copy, found by its name; and where it may have
+// none, that is written down and changes nothing else.
+func TestArchive(t *testing.T) {
+	n := note{ID: "e2e-" + rand.Text(), Grant: "grant/1,ü", Type: "event.updated"}
+	body := n.json()
+	m := sys.received(t, sys.deliver(t, body))
+	at := must[time.Time](t)(time.Parse(time.RFC3339, aws.ToString(m.MessageAttributes[notification.AttrReceivedAt].StringValue)))
+	signature := aws.ToString(m.MessageAttributes[notification.AttrSignature].StringValue)
+	key := contract.ArchiveKey{ReceivedAt: at, GrantID: n.Grant, Type: n.Type, ID: n.ID, Signature: signature[:16]}
+	wire := must[notification.Wire](t)(notification.Unspill(must[[]byte](t)(sys.object(t.Context(), key.String()))))
+	if wire.Body != aws.ToString(m.Body) || wire.GroupID != m.Attributes[string(types.MessageSystemAttributeNameMessageGroupId)] || len(wire.Attributes) != len(m.MessageAttributes) {
+		t.Errorf("the copy is %+v, the queue got %+v", wire, m)
+	}
+	if listed, ok := contract.ParseArchiveKey(must[string](t)(sys.firstKey(t.Context(), contract.ArchiveFrom(at)))); !ok || listed.GrantID != n.Grant {
+		t.Errorf("it is listed as %+v, %v", listed, ok)
+	}
+
+	other := note{ID: "e2e-" + rand.Text(), Grant: "grant-1"}.json()
+	restore := sys.without(t, "Archive")
+	defer restore()
+	line := sys.logged(t, func() { sys.received(t, sys.deliver(t, other)) })
+	if line[contract.FieldOutcome] != string(contract.Accepted) || line[string(contract.ArchiveFailed)] != 1.0 || !strings.Contains(fmt.Sprint(line[contract.FieldArchiveError]), "AccessDenied") {
+		t.Errorf("logged outcome %v, ArchiveFailed %v, archive_error %v", line[contract.FieldOutcome], line[string(contract.ArchiveFailed)], line[contract.FieldArchiveError])
+	}
+}
+
+// firstKey is the name of the first object of the archive after another.
+func (s *system) firstKey(ctx context.Context, after string) (string, error) {
+	page, err := s.bucket.ListObjectsV2(ctx, &s3.ListObjectsV2Input{
+		Bucket: aws.String(s.outputs["BucketName"]), Prefix: aws.String(contract.ArchivePrefix), StartAfter: &after,
+	})
+	if err != nil || len(page.Contents) == 0 {
+		return "", fmt.Errorf("list the archive after %s: %v, %w", after, page, err)
+	}
+	return aws.ToString(page.Contents[0].Key), nil
 }
 
 // With neither place there is no 200; when the permission is back, Nylas's next try

@@ -82,6 +82,7 @@ func TestConsumerPolicy(t *testing.T) {
 		}},
 		{"read a body that is too large for a message", true, get(t, objects, bucket, overflow)},
 		{"read a spilled notification", false, get(t, objects, bucket, "spill/2026/01/05/10/a.json.gz")},
+		{"read a copy in the archive", false, get(t, objects, bucket, "archive/a")},
 		{"write where large bodies are", false, put(t, objects, bucket, "overflow/a")},
 		{"delete a large body", false, remove(t, objects, bucket, overflow)},
 		{"list the bucket", false, list(t, objects, bucket, "")},
@@ -124,8 +125,10 @@ func TestOperatorPolicy(t *testing.T) {
 	if err := put(t, sys.bucket, bucket, "spill/"+spilled)(); err != nil {
 		t.Fatal(err)
 	}
-	if err := put(t, sys.bucket, bucket, "overflow/"+spilled)(); err != nil {
-		t.Fatal(err)
+	for _, prefix := range []string{"overflow/", "archive/"} {
+		if err := put(t, sys.bucket, bucket, prefix+spilled)(); err != nil {
+			t.Fatal(err)
+		}
 	}
 	try(t, []call{
 		{"receive dead letters", true, func() error {
@@ -142,6 +145,11 @@ func TestOperatorPolicy(t *testing.T) {
 		{"read a large body", true, get(t, objects, bucket, "overflow/"+spilled)},
 		{"delete a large body", false, remove(t, objects, bucket, "overflow/"+spilled)},
 		{"list large bodies", false, list(t, objects, bucket, "overflow/")},
+		{"list the archive", true, list(t, objects, bucket, "archive/")},
+		{"read a copy", true, get(t, objects, bucket, "archive/"+spilled)},
+		{"write a copy", false, put(t, objects, bucket, "archive/"+spilled)},
+		{"erase a copy", true, remove(t, objects, bucket, "archive/"+spilled)},
+		{"list the whole bucket", false, list(t, objects, bucket, "")},
 		{"write a spilled notification", false, put(t, objects, bucket, "spill/"+spilled)},
 		{"receive from the queue", false, func() error {
 			_, err := queues.ReceiveMessage(ctx, &sqs.ReceiveMessageInput{QueueUrl: queue})

@@ -64,6 +64,14 @@ func endpoint(url string) func(*System) {
 	return func(s *System) { s.Function.SetVariable("AWS_ENDPOINT_URL", cmp.Or(url, s.AWS.URL)) }
 }
 
+// archiving is a fault of a stage that has an archive.
+func archiving(f Fault) Fault {
+	f.Name += ", and the stage has an archive"
+	f.begin = func(s *System) { s.Function.SetVariable("WEBHOOK_ARCHIVE", contract.ArchiveOn) }
+	f.heal = func(s *System) { s.Function.SetVariable("WEBHOOK_ARCHIVE", "") }
+	return f
+}
+
 // tooLate is longer than the receiver waits for any answer.
 const tooLate = 4 * time.Second
 
@@ -105,6 +113,9 @@ func Faults() []Fault {
 		s3("keeps it and answers too late", standin.DoneLate(tooLate)),
 		s3("keeps it and resets", standin.ResetAfter()),
 		s3("redirects", redirects()...),
+		archiving(s3("denies access", standin.Refuse(standin.S3Denied))),
+		archiving(s3("is a black hole", standin.BlackHole())),
+		archiving(sqs("is unavailable (503)", standin.Refuse(standin.SQSUnavailable))),
 		secrets("has an internal error (500)", standin.Refuse(standin.SecretsInternal)),
 		secrets("throttles", standin.Refuse(standin.SecretsThrottled)),
 		secrets("denies access", standin.Refuse(standin.SecretsDenied)),

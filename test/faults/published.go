@@ -12,7 +12,7 @@ import (
 )
 
 // Published is what CloudWatch gets to see of a fault: how many of the requests add to
-// each of the receiver's outcomes, to Lambda's Errors and Throttles, and to the gateway's
+// each of the receiver's outcomes and to ArchiveFailed, to Lambda's Errors and Throttles, and to the gateway's
 // own responses. All other metrics follow from these. test/stack evaluates the alarms
 // over it.
 type Published map[string]Share

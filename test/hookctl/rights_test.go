@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
@@ -48,6 +49,9 @@ func (u use) run(t *testing.T, user rights.User) string {
 	return ""
 }
 
+// rightsGrant is the grant whose copy everywhere puts into the archive.
+const rightsGrant = "grant-of-the-rights"
+
 // uses are what needs each permission of a policy, by statement and action.
 var uses = map[string]map[string]use{
 	"OperatorPolicy": {
@@ -62,6 +66,9 @@ var uses = map[string]map[string]use{
 		"TakeSpilled/s3:GetObject":                        {line: "spill replay --stage local"},
 		"TakeSpilled/s3:DeleteObject":                     {line: "spill replay --stage local"},
 		"ReadOverflow/s3:GetObject":                       {call: getOverflow},
+		"ListArchive/s3:ListBucket":                       {line: "replay --stage local --since 1h"},
+		"ReadAndEraseArchive/s3:GetObject":                {line: "replay --stage local --since 1h"},
+		"ReadAndEraseArchive/s3:DeleteObject":             {line: "archive erase --stage local --grant " + rightsGrant + " --yes-erase " + rightsGrant},
 		"TakeSpillNotices/sqs:ReceiveMessage":             {line: "spill replay --stage local"},
 		"TakeSpillNotices/sqs:DeleteMessage":              {line: "spill replay --stage local"},
 		"FindStack/cloudformation:DescribeStacks":         {line: "spill ls --stage local"},
@@ -118,6 +125,7 @@ func everywhere(t *testing.T) {
 		Bucket: aws.String(stage.Outputs["BucketName"]), Key: aws.String("overflow/rights"), Body: strings.NewReader("x"),
 	})
 	must(t, err)
+	must(t, stage.Archive(t.Context(), "message_created", rightsGrant, time.Now()))
 	store(t, samples.Secret)
 	store(t, "the-one-after-it") // so that there is a previous one
 }
@@ -188,7 +196,7 @@ func TestEachPolicyIsNeeded(t *testing.T) {
 	env := []string{"NYLAS_API_URI=" + api.Server.URL, "NYLAS_API_KEY=" + nylas.Key}
 	more := map[string]string{ // what a command asks for beyond --stage
 		"dlq show": "x", "dlq export": "--file " + filepath.Join(dir, "dead.jsonl"), "dlq purge": "--yes-purge " + filepath.Base(stage.DeadLetters()),
-		"tail": "--since 1m --no-follow", "send": "message_created", "verify": filepath.Join(dir, "body.json") + " --signature " + sample.Signature,
+		"tail": "--since 1m --no-follow", "replay": "--since 1h", "forward": "--since 1h --no-follow --to http://localhost:9", "archive erase": "--grant nobody", "send": "message_created", "verify": filepath.Join(dir, "body.json") + " --signature " + sample.Signature,
 		"webhook create": "--triggers message.created", "webhook update": "--triggers message.created", "webhook delete": "--yes-delete local", "secret revoke-previous": "--yes-revoke local",
 	}
 	for program, row := range stage.Programs {

@@ -38,6 +38,7 @@ var alarmSeries = map[string]struct{ must, mustNot map[string]series }{
 	"Spilled":            counts("a spilled notification"),
 	"Mismatch":           counts("a forged signature"),
 	"NoSecret":           counts("a request before the secret was stored"),
+	"ArchiveFailed":      counts("a notification without a copy"),
 	"TestEvent":          counts("a test event"),
 	"CompressedDelivery": counts("a compressed delivery"),
 	"DeadLetters":        counts("a dead letter"),

@@ -11,8 +11,8 @@ import (
 
 // The template's variables are those the function loads, no more and no fewer.
 func TestEnvironmentHasTheContractsKeys(t *testing.T) {
-	want := slices.Sorted(maps.Keys(contract.Config{}.Vars()))
 	for name, d := range stacks {
+		want := slices.Sorted(maps.Keys(contract.Config{Archive: archiveOf(d)}.Vars()))
 		variables, _ := d.template.props(functionType, "Receiver").at("Environment", "Variables").(map[string]any)
 		if got := slices.Sorted(maps.Keys(variables)); !slices.Equal(got, want) {
 			t.Errorf("%s: the template sets %v, the function reads %v", name, got, want)
@@ -45,15 +45,26 @@ func TestEnvironmentLoads(t *testing.T) {
 			t.Errorf("%s: the function believes it is %s", name, config.Stage)
 		}
 		for i, v := 0, reflect.ValueOf(config); i < v.NumField(); i++ {
-			if v.Field(i).IsZero() {
+			if v.Field(i).IsZero() && v.Type().Field(i).Name != "Archive" {
 				t.Errorf("%s: %s is empty", name, v.Type().Field(i).Name)
 			}
+		}
+		if config.Archive != archiveOf(d) {
+			t.Errorf("%s: the function is told %q of the archive, want %q", name, config.Archive, archiveOf(d))
 		}
 		if config.QueueURL != resolved[text(ref(d.template.id(queueType, "Queue")))] || config.SecretARN != resolved[text(getAtt("Secret", "Id"))] ||
 			config.Bucket != resolved[text(ref(d.template.id(bucketType, "Bucket")))] {
 			t.Errorf("%s: the variables are swapped: %+v", name, config)
 		}
 	}
+}
+
+// archiveOf is what a stage's function has to be told of its archive.
+func archiveOf(d deployment) string {
+	if d.stage.ArchiveDays > 0 {
+		return contract.ArchiveOn
+	}
+	return ""
 }
 
 // A metric that newly pages is thought about in signedOnly.

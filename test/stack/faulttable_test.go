@@ -101,7 +101,7 @@ var refusals = []contract.Metric{
 // refuses tells whether some request is answered so that Nylas has to come again.
 func refuses(p faults.Published) bool {
 	for name := range p {
-		if name != string(contract.Accepted) && name != string(contract.Spilled) {
+		if name != string(contract.Accepted) && name != string(contract.Spilled) && name != string(contract.ArchiveFailed) {
 			return true
 		}
 	}
@@ -114,7 +114,7 @@ func whileFault(p faults.Published) map[string]series {
 	end := begins + faultLasts
 	some := 0
 	for name, share := range p {
-		if share == faults.Some && name != string(contract.Accepted) {
+		if share == faults.Some && name != string(contract.Accepted) && name != string(contract.ArchiveFailed) {
 			some++
 		}
 	}
@@ -132,11 +132,10 @@ func whileFault(p faults.Published) map[string]series {
 		all[metric] = together(before(all[metric]), during(begins, end, values...))
 	}
 	meanwhile("Accepted")
-	for _, outcome := range contract.Metrics {
-		if outcome != contract.Verified {
-			meanwhile(string(outcome), times(requests(string(outcome)), 1)...)
-		}
+	for _, outcome := range contract.Outcomes {
+		meanwhile(string(outcome), times(requests(string(outcome)), 1)...)
 	}
+	meanwhile(string(contract.ArchiveFailed), times(requests(string(contract.ArchiveFailed)), 1)...)
 	failed := 0
 	for _, outcome := range refusals {
 		failed += requests(string(outcome))

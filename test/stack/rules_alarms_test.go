@@ -397,7 +397,7 @@ func dimensions(d deployment, alarm, metric string) any {
 // slowly for that, and tickets, of which one in five minutes is enough.
 var overFiveMinutes = []string{
 	"SpilledMany", "SpillWaiting", "QueueExpiring", "Silence", "Flood",
-	"Spilled", "Mismatch", "NoSecret", "CompressedDelivery", "TestEvent",
+	"Spilled", "Mismatch", "NoSecret", "CompressedDelivery", "TestEvent", "ArchiveFailed",
 }
 
 // longest is how far back an alarm may look, in seconds: a day, and a week where its

@@ -74,17 +74,24 @@ var bucketRules = []rule{
 				return seconds / (24 * 3600)
 			}
 			// A pointer is spilled for 30 days, then on the queue, then rejected, which is a new message.
-			f.want("the lifecycle", d.template.props(bucketType, "Bucket").at("LifecycleConfiguration", "Rules"), []any{
+			want := []any{
 				map[string]any{"Id": "Expire", "Status": "Enabled", "ExpirationInDays": 30 + days("Queue") + days("DeadLetters"),
 					"AbortIncompleteMultipartUpload": map[string]any{"DaysAfterInitiation": 1}},
 				map[string]any{"Id": "ExpireSpilled", "Status": "Enabled", "ExpirationInDays": 30, "Prefix": "spill/"},
-			})
+			}
+			if d.stage.ArchiveDays > 0 {
+				want = append(want, map[string]any{"Id": "ExpireArchived", "Status": "Enabled", "ExpirationInDays": d.stage.ArchiveDays, "Prefix": "archive/"})
+			}
+			f.want("the lifecycle", d.template.props(bucketType, "Bucket").at("LifecycleConfiguration", "Rules"), want)
 			f.want("versioning, which would keep what was deleted", d.template.props(bucketType, "Bucket").at("VersioningConfiguration"), nil)
 			return f
 		},
 		mutations: []mutation{
 			{"kept for ever", set(bucketType, "Bucket", nil, "LifecycleConfiguration")},
 			{"a day", func(t template) { first(t, "LifecycleConfiguration", "Rules")["ExpirationInDays"] = 1 }},
+			{"an archive for longer than the stage says", func(t template) {
+				objects(t.props(bucketType, "Bucket").at("LifecycleConfiguration", "Rules"))[2]["ExpirationInDays"] = 15
+			}},
 			{"dead letters outlive their bodies", set(queueType, "DeadLetters", 15*24*3600, "MessageRetentionPeriod")},
 			{"versions", set(bucketType, "Bucket", map[string]any{"Status": "Enabled"}, "VersioningConfiguration")},
 		},
@@ -159,6 +166,12 @@ var bucketRules = []rule{
 				statement("ReadMetrics", "*", "cloudwatch:GetMetricStatistics"),
 				statement("ReadSubscribers", []any{ref(d.template.id(topicType, "Pages")), ref(d.template.id(topicType, "Tickets"))}, "sns:ListSubscriptionsByTopic"),
 			}
+			if d.stage.ArchiveDays > 0 {
+				want = append(want, map[string]any{
+					"Sid": "ListArchive", "Effect": "Allow", "Action": "s3:ListBucket", "Resource": getAtt(d.template.id(bucketType, "Bucket"), "Arn"),
+					"Condition": map[string]any{"StringLike": map[string]any{"s3:prefix": "archive/*"}},
+				}, statement("ReadAndEraseArchive", objectsUnder(d.template, "archive/*"), []any{"s3:DeleteObject", "s3:GetObject"}))
+			}
 			if d.stage.OwnKey {
 				want = append(want, statement("ReadAndEncryptNotifications", getAtt(d.template.id(keyType, "Key"), "Arn"), []any{"kms:Decrypt", "kms:GenerateDataKey"}))
 			}
@@ -170,6 +183,8 @@ var bucketRules = []rule{
 				operatorStatement(t, 1)["Action"] = append(slices.Clone(readActions), "sqs:SendMessage")
 			}},
 			{"lists the whole bucket", func(t template) { delete(operatorStatement(t, 2), "Condition") }},
+			{"lists more than the archive", func(t template) { delete(operatorStatement(t, 12), "Condition") }},
+			{"writes into the archive", func(t template) { operatorStatement(t, 13)["Action"] = []any{"s3:GetObject", "s3:PutObject"} }},
 			{"deletes any object", func(t template) { operatorStatement(t, 3)["Resource"] = "*" }},
 			{"finds any stack", func(t template) { operatorStatement(t, 6)["Resource"] = "*" }},
 			{"finds no stack", func(t template) { operatorStatement(t, 6)["Effect"] = "Deny" }},

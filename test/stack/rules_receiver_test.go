@@ -211,7 +211,7 @@ var policyRules = []rule{
 		},
 	},
 	{
-		name: "receiver's rights", why: "a function that strangers can call may do exactly this: send to this queue, put into the two places of this bucket, read this secret, write its own log",
+		name: "receiver's rights", why: "a function that strangers can call may do exactly this: send to this queue, put into the places of this bucket that are for it, read this secret, write its own log",
 		check: func(d deployment) (f findings) {
 			want := map[string]any{
 				"sqs:SendMessage":               getAtt(d.template.id(queueType, "Queue"), "Arn"),
@@ -219,6 +219,9 @@ var policyRules = []rule{
 				"logs:CreateLogStream":          getAtt(d.template.id(logGroupType, "ReceiverLogs"), "Arn"),
 				"logs:PutLogEvents":             getAtt(d.template.id(logGroupType, "ReceiverLogs"), "Arn"),
 				"s3:PutObject":                  []any{objectsUnder(d.template, "spill/*"), objectsUnder(d.template, "overflow/*")},
+			}
+			if d.stage.ArchiveDays > 0 {
+				want["s3:PutObject"] = append(list(want["s3:PutObject"]), objectsUnder(d.template, "archive/*"))
 			}
 			if d.stage.OwnKey {
 				want["kms:Decrypt"] = getAtt(d.template.id(keyType, "Key"), "Arn")
@@ -237,7 +240,9 @@ var policyRules = []rule{
 			{"may overwrite the whole bucket", func(t template) { receiverStatement(t, 3)["Resource"] = "*" }},
 			{"may read what was spilled", func(t template) { receiverStatement(t, 3)["Action"] = []any{"s3:GetObject", "s3:PutObject"} }},
 			{"may not read the secret", func(t template) { receiverStatement(t, 1)["Effect"] = "Deny" }},
-			{"may not use the key", func(t template) { receiverStatement(t, 5)["Action"] = "kms:Decrypt" }},
+			{"may read the archive", func(t template) { receiverStatement(t, 5)["Action"] = []any{"s3:GetObject", "s3:PutObject"} }},
+			{"no archive", func(t template) { receiverStatement(t, 5)["Effect"] = "Deny" }},
+			{"may not use the key", func(t template) { receiverStatement(t, 6)["Action"] = "kms:Decrypt" }},
 		},
 	},
 	{

@@ -116,6 +116,9 @@ var resourceRules = []rule{
 			if d.stage.Deduplicate {
 				names = slices.Sorted(slices.Values(append([]string{"CompletedTableName"}, names...)))
 			}
+			if d.stage.ArchiveDays > 0 {
+				names = slices.Sorted(slices.Values(append([]string{"ArchiveDays"}, names...)))
+			}
 			f.want("the outputs' names", slices.Sorted(maps.Keys(d.template.Outputs)), names)
 			for name, o := range d.template.Outputs {
 				if o.Description == "" || o.Value == nil || o.Export != nil {

@@ -124,6 +124,7 @@ func scenarios() []scenario {
 			"Mismatch": during(30, window, times(12, 1)...), gateway5xx: until(30, 0, during(30, window, times(12, 1)...)),
 		}), []string{"Mismatch", "ServerErrors", "SignaturesFailing", "Silence"}},
 		{"SQS refused one", beside(map[string]series{"Spilled": on(30, 1)}), []string{"Spilled"}},
+		{"the archive has no copy of one", beside(map[string]series{"ArchiveFailed": on(30, 1)}), []string{"ArchiveFailed"}},
 		{"SQS is down for ten minutes", instead(map[string]series{
 			"Accepted": together(during(0, 30, times(12, 1)...), during(40, window, times(12, 1)...)),
 			"Spilled":  during(30, 40, times(12, 1)...),

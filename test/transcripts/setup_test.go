@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"net"
+	"net/http"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -21,6 +23,8 @@ var setups = map[string]func(context.Context) error{
 	"outage":           outage,
 	"empty queue":      func(ctx context.Context) error { return stage.Empty(ctx) },
 	"spilled":          spilled,
+	"archived":         archived,
+	"a program":        program,
 	"no secret stored": func(ctx context.Context) error { return store(ctx, "") },
 }
 
@@ -71,6 +75,39 @@ func deadLetters(ctx context.Context) error {
 		}
 	}
 	return stage.Kill(ctx)
+}
+
+// archived makes an archive of three copies, of two grants.
+func archived(ctx context.Context) error {
+	names, err := stage.Archived(ctx)
+	if err != nil {
+		return err
+	}
+	for _, name := range names {
+		if _, err := stage.S3().DeleteObject(ctx, &s3.DeleteObjectInput{Bucket: aws.String(stage.Outputs["BucketName"]), Key: &name}); err != nil {
+			return err
+		}
+	}
+	for i, name := range []string{"message_created", "message_created_truncated", "grant_expired"} {
+		grant := []string{"3f1e6a52-0d0a-4c1f-9a47-2b8f5f6f1c11", "9c2d1b7e-4f8a-4b62-8f0e-7d5a3c9e2b22"}[i/2]
+		if err := stage.Archive(ctx, name, grant, time.Now().Add(time.Duration(i-3)*time.Minute)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// program is a developer's, which takes whatever comes.
+func program(context.Context) error {
+	listener, err := net.Listen("tcp", "127.0.0.1:43117")
+	if err != nil {
+		return err
+	}
+	go func() {
+		// It ends with the tests.
+		_ = http.Serve(listener, http.HandlerFunc(func(http.ResponseWriter, *http.Request) {})) //nolint:gosec // it answers this machine only
+	}()
+	return nil
 }
 
 // spilled puts two notifications where the receiver keeps what SQS does not take.

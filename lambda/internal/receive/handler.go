@@ -20,6 +20,9 @@ const (
 	// after 9, Nylas after 10. Within it: secret 1.5 s, SQS 3 s, S3 2 s (once more for a
 	// body that overflows; then the last of them gets what is left).
 	deadline = 7500 * time.Millisecond
+	// archiveTime is how long the archive may take for a copy, of the time that SQS has
+	// beside it: an S3 that hangs makes an answer that much late, not wrong.
+	archiveTime = time.Second
 	// maxChallenge, in characters: Nylas's are under 100, and what is echoed to
 	// strangers should be short.
 	maxChallenge = 1024
@@ -46,11 +49,17 @@ type Bucket interface {
 	Overflow(ctx context.Context, w notification.Wire, requestID string) (notification.Wire, error)
 }
 
+// Archive keeps a copy of what is accepted; *spill.Bucket.
+type Archive interface {
+	Archive(ctx context.Context, w notification.Wire, receivedAt time.Time) error
+}
+
 // Handler answers the requests. Its Invoke is a lambda.Handler.
 type Handler struct {
 	secrets Secrets
 	queue   Queue
 	bucket  Bucket
+	archive Archive // nil where the stage has none
 	record  recorder
 	now     func() time.Time
 }
@@ -60,6 +69,9 @@ type Handler struct {
 func New(secrets Secrets, queue Queue, bucket Bucket, stage string, log io.Writer, now func() time.Time) *Handler {
 	return &Handler{secrets: secrets, queue: queue, bucket: bucket, record: newRecorder(log, stage), now: now}
 }
+
+// ArchiveIn lets the handler keep a copy of every notification there.
+func (h *Handler) ArchiveIn(a Archive) { h.archive = a }
 
 // Invoke answers one event of API Gateway. It never returns an error and never
 // panics: API Gateway would answer 503 for us, but Lambda would start a new
@@ -88,6 +100,7 @@ type request struct {
 	challenge  string
 	outcome    outcome
 	err        error // says more than the outcome's reason, where there is more to say
+	archiveErr error // why the archive has no copy; it changes nothing else
 	checked    bool  // a well-formed signature was compared with at least one secret
 	isVerified bool
 }
@@ -171,6 +184,8 @@ func (h *Handler) keep(ctx context.Context, r *request, n notification.Notificat
 	if err != nil {
 		return kept{tooLarge, err}
 	}
+	copied := h.beginCopy(ctx, wire, n.ReceivedAt)
+	defer func() { r.archiveErr = copied() }()
 	err = h.queue.Send(ctx, wire)
 	if errors.Is(err, sqsqueue.ErrRefused) {
 		// It knows of something in the text, or in its size, that Encode does not; base64
@@ -189,6 +204,34 @@ func (h *Handler) keep(ctx context.Context, r *request, n notification.Notificat
 		return kept{sendFailed, errors.Join(err, spillErr)}
 	}
 	return kept{spilled, err}
+}
+
+// beginCopy archives a message beside what else is done with it, where the stage has an
+// archive. What it returns waits for the end of that: Lambda freezes what goes on after
+// the answer.
+func (h *Handler) beginCopy(ctx context.Context, w notification.Wire, receivedAt time.Time) (wait func() error) {
+	if h.archive == nil {
+		return func() error { return nil }
+	}
+	ctx, cancel := context.WithTimeout(ctx, archiveTime)
+	done := make(chan error, 1)
+	go func() {
+		defer func() {
+			if p := recover(); p != nil {
+				done <- panicError(p)
+			}
+		}()
+		done <- h.archive.Archive(ctx, w, receivedAt)
+	}()
+	return func() error {
+		defer cancel()
+		select {
+		case err := <-done:
+			return err
+		case <-ctx.Done(): // whatever the archive makes of it
+			return fmt.Errorf("archive: %w", ctx.Err())
+		}
+	}
 }
 
 // parseSignatures returns the well-formed signatures of a request, or why there is

@@ -24,18 +24,22 @@ import (
 	"github.com/onepagecrm/nylas-webhooks/notification/samples"
 )
 
-// The whole status contract of docs/architecture.md, as far as the function answers.
-func TestStatusContract(t *testing.T) {
+// answered is a request, and what the status contract says of it.
+type answered struct {
+	name   string
+	event  events.APIGatewayProxyRequest
+	setup  func(*bench)
+	status int
+	metric contract.Metric
+	reason contract.Reason
+	sent   int
+}
+
+// statusContract is the whole status contract of docs/architecture.md, as far as the
+// function answers.
+func statusContract() []answered {
 	unavailable := errors.New("Secrets Manager: timeout")
-	tests := []struct {
-		name   string
-		event  events.APIGatewayProxyRequest
-		setup  func(*bench)
-		status int
-		metric contract.Metric
-		reason contract.Reason
-		sent   int
-	}{
+	return []answered{
 		{name: "challenge", event: get(url.Values{"challenge": {"abc"}}), status: 200, metric: contract.Challenged},
 		{name: "challenge without secret and queue", event: get(url.Values{"challenge": {"abc"}}), setup: func(b *bench) {
 			b.handler.secrets, b.handler.queue, b.handler.bucket = nil, nil, nil
@@ -83,8 +87,11 @@ func TestStatusContract(t *testing.T) {
 		}, status: 503, metric: contract.Faulted, reason: contract.ReasonPanic},
 		{name: "panic of the runtime", event: post(body, secret), setup: func(b *bench) { b.handler.queue = nil }, status: 503, metric: contract.Faulted, reason: contract.ReasonPanic},
 	}
+}
+
+func TestStatusContract(t *testing.T) {
 	seen := make(map[outcome]bool)
-	for _, tt := range tests {
+	for _, tt := range statusContract() {
 		t.Run(tt.name, func(t *testing.T) {
 			b := newBench(t)
 			if tt.setup != nil {

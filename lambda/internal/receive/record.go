@@ -45,6 +45,9 @@ func (l recorder) write(r *request, now time.Time) {
 		}
 		metrics = append(metrics, verified)
 	}
+	if r.archiveErr != nil {
+		metrics = append(metrics, metric{contract.ArchiveFailed, 1})
+	}
 	attributes := []slog.Attr{
 		slog.String(contract.FieldOutcome, string(r.outcome.metric)),
 		slog.String(contract.FieldReason, string(r.outcome.reason)),
@@ -60,6 +63,9 @@ func (l recorder) write(r *request, now time.Time) {
 	}
 	if r.err != nil {
 		attributes = append(attributes, slog.String(contract.FieldError, awserror.Text(r.err)))
+	}
+	if r.archiveErr != nil {
+		attributes = append(attributes, slog.String(contract.FieldArchiveError, awserror.Text(r.archiveErr)))
 	}
 	if !(r.outcome == accepted && r.envelope.typ == notification.SmokeTestType) { // it is no traffic
 		attributes = append(attributes, slog.String(contract.DimensionStage, l.stage))
@@ -97,12 +103,13 @@ func embedded(metrics []metric, now time.Time) slog.Attr {
 }
 
 // level: ERROR where the request may have been genuine and could not be kept,
-// WARN where it was refused or where something needs a look, as after a spill.
+// WARN where it was refused or where something needs a look, as after a spill, or where the
+// archive has no copy.
 func (r *request) level() slog.Level {
 	switch {
 	case r.outcome.status >= 500:
 		return slog.LevelError
-	case r.outcome.status >= 400 || r.err != nil:
+	case r.outcome.status >= 400 || r.err != nil || r.archiveErr != nil:
 		return slog.LevelWarn
 	}
 	return slog.LevelInfo

@@ -1,6 +1,7 @@
 // Package spill is the second durable place: it keeps in Amazon S3 what SQS did not
 // take in time (spill) and the bodies that are too large for an SQS message
-// (overflow). The receiver is its only user.
+// (overflow). Where the stage has an archive, it keeps a copy of every other
+// notification, too. The receiver is its only user.
 //
 // It only writes. Replaying what was spilled is the operator's, reading an overflow
 // the consumer's; what the objects hold is package notification's.
@@ -15,6 +16,7 @@ import (
 	"net/http"
 	"regexp"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -40,6 +42,7 @@ type Bucket struct {
 	client *s3.Client
 	http   *http.Client
 	name   string
+	rested atomic.Int64 // until when the archive rests, in nanoseconds; see Archive
 }
 
 // New returns the Bucket of that name. Region, credentials and endpoint come from cfg.
@@ -132,6 +135,11 @@ func objectID(w notification.Wire, requestID string) string {
 	if requestIDs.MatchString(requestID) {
 		id = forKey.Replace(requestID)
 	}
+	return id + "." + signaturePart(w)
+}
+
+// signaturePart is the beginning of the message's signature.
+func signaturePart(w notification.Wire) string {
 	signature := w.Attributes[notification.AttrSignature].Value
-	return id + "." + signature[:min(signatureDigits, len(signature))]
+	return signature[:min(signatureDigits, len(signature))]
 }

@@ -78,7 +78,7 @@ func (b *S3) answer(w http.ResponseWriter, c *Call) {
 		b.refuse(w, Refusal{405, "MethodNotAllowed", "The specified method is not allowed against this resource."})
 	case bucket != BucketName:
 		b.refuse(w, S3NoBucket)
-	case !strings.HasPrefix(key, contract.SpillPrefix) && !strings.HasPrefix(key, contract.OverflowPrefix):
+	case !strings.HasPrefix(key, contract.SpillPrefix) && !strings.HasPrefix(key, contract.OverflowPrefix) && !strings.HasPrefix(key, contract.ArchivePrefix):
 		b.refuse(w, S3Denied)
 	case err != nil:
 		b.refuse(w, Refusal{400, "InvalidRequest", err.Error()})

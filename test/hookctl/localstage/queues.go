@@ -1,6 +1,7 @@
 package localstage
 
 import (
+	"bytes"
 	"cmp"
 	"context"
 	"encoding/json"
@@ -9,9 +10,11 @@ import (
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
 	"github.com/aws/aws-sdk-go-v2/service/sqs/types"
 
+	"github.com/onepagecrm/nylas-webhooks/lambda/contract"
 	"github.com/onepagecrm/nylas-webhooks/notification"
 	"github.com/onepagecrm/nylas-webhooks/notification/samples"
 )
@@ -78,6 +81,51 @@ func Wire(sample samples.Sample, id string) (notification.Wire, error) {
 		Body: sample.Body, ID: cmp.Or(id, e.ID), Type: e.Type, GrantID: cmp.Or(e.Data.GrantID, e.Data.Object.GrantID), Attempt: 1,
 		ReceivedAt: time.Now(), Signature: signature, RequestID: "3b0bdc86-29d4-4687-b383-febe5cce8fc4",
 	}.Encode()
+}
+
+// Archive puts a copy of a sample into the archive, as the receiver would, under another
+// grant and time of arrival.
+func (s *Stage) Archive(ctx context.Context, name, grant string, at time.Time) error {
+	sample, err := samples.Get(name)
+	if err != nil {
+		return err
+	}
+	wire, err := Wire(sample, "")
+	if err != nil {
+		return err
+	}
+	wire.Attributes[notification.AttrGrantID] = notification.Attribute{DataType: "String", Value: grant}
+	object, err := wire.Spill()
+	if err != nil {
+		return err
+	}
+	key := contract.ArchiveKey{
+		ReceivedAt: at, GrantID: grant, Signature: sample.Signature[:16],
+		Type: wire.Attributes[notification.AttrType].Value, ID: wire.Attributes[notification.AttrNotificationID].Value,
+	}
+	_, err = s.S3().PutObject(ctx, &s3.PutObjectInput{Bucket: aws.String(s.Outputs["BucketName"]), Key: aws.String(key.String()), Body: bytes.NewReader(object)})
+	return err
+}
+
+// Archived are the names of the archive's objects.
+func (s *Stage) Archived(ctx context.Context) ([]string, error) {
+	var names []string
+	pages := s3.NewListObjectsV2Paginator(s.S3(), &s3.ListObjectsV2Input{Bucket: aws.String(s.Outputs["BucketName"]), Prefix: aws.String(contract.ArchivePrefix)})
+	for pages.HasMorePages() {
+		page, err := pages.NextPage(ctx)
+		if err != nil {
+			return nil, err
+		}
+		for _, o := range page.Contents {
+			names = append(names, aws.ToString(o.Key))
+		}
+	}
+	return names, nil
+}
+
+// S3 is a client that names the bucket in the path, as the engine wants it.
+func (s *Stage) S3() *s3.Client {
+	return s3.NewFromConfig(s.AWS, func(o *s3.Options) { o.UsePathStyle = true })
 }
 
 // Kill makes dead letters of all that is on the queue, the way a failing consumer

@@ -39,7 +39,13 @@ type Deployment struct {
 	// Protected: CloudFormation refuses to delete the stack, because the loss of the stage
 	// would hurt somebody.
 	Protected bool
+	// ArchiveDays is for how many days the stage's archive keeps copies; empty where it has
+	// none.
+	ArchiveDays string
 }
+
+// archiveOutput is the output that not every stage has.
+const archiveOutput = "ArchiveDays"
 
 // outputs lists every field beside the output it is read from.
 func (d *Deployment) outputs() map[string]*string {
@@ -53,6 +59,7 @@ func (d *Deployment) outputs() map[string]*string {
 		"DashboardUrl":         &d.DashboardURL,
 		"BucketName":           &d.BucketName,
 		"SpillNoticesQueueUrl": &d.SpillNoticesQueueURL,
+		archiveOutput:          &d.ArchiveDays,
 	}
 }
 
@@ -91,7 +98,7 @@ func read(stack types.Stack, stage string) (Deployment, error) {
 	}
 	var absent []string
 	for name, field := range fields {
-		if *field == "" {
+		if *field == "" && name != archiveOutput {
 			absent = append(absent, name)
 		}
 	}

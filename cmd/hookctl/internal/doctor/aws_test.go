@@ -19,6 +19,7 @@ import (
 	"github.com/aws/smithy-go"
 
 	"github.com/onepagecrm/nylas-webhooks/cmd/hookctl/internal/deployment"
+	"github.com/onepagecrm/nylas-webhooks/cmd/hookctl/internal/objects"
 	"github.com/onepagecrm/nylas-webhooks/cmd/hookctl/internal/spilled"
 )
 
@@ -33,7 +34,7 @@ type fakeAWS struct {
 
 // bucket is what a check needs of S3: the list.
 type bucket struct {
-	spilled.Objects
+	objects.API
 	objects int // an hour after each other, from 10 o'clock on
 	err     error
 }

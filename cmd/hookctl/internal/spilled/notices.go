@@ -11,8 +11,6 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
 	"github.com/aws/aws-sdk-go-v2/service/sqs/types"
 	"golang.org/x/sync/errgroup"
-
-	"github.com/onepagecrm/nylas-webhooks/lambda/contract"
 )
 
 const (
@@ -44,7 +42,7 @@ func (s Store) Settle(ctx context.Context, told func(deleted int)) (Settled, err
 	var mu sync.Mutex
 	var r Settled
 	var err error
-	if r.Waits, err = s.anyWaits(ctx, contract.SpillPrefix); r.Waits || err != nil {
+	if r.Waits, err = s.anyWaits(ctx); r.Waits || err != nil {
 		return r, err
 	}
 	group, ctx := errgroup.WithContext(ctx)
@@ -81,7 +79,7 @@ func (s Store) settleBatch(ctx context.Context) (received int, r Settled, err er
 	if received == 0 {
 		return 0, r, nil
 	}
-	if r.Waits, err = s.anyWaits(ctx, contract.SpillPrefix); r.Waits || err != nil {
+	if r.Waits, err = s.anyWaits(ctx); r.Waits || err != nil {
 		return received, r, err
 	}
 	in := &sqs.DeleteMessageBatchInput{QueueUrl: &s.NoticesURL}

@@ -2,6 +2,7 @@ package spilled
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"sync"
@@ -9,6 +10,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"github.com/onepagecrm/nylas-webhooks/cmd/hookctl/internal/objects"
 	"github.com/onepagecrm/nylas-webhooks/cmd/hookctl/internal/triggertype"
 	"github.com/onepagecrm/nylas-webhooks/notification"
 )
@@ -111,11 +113,11 @@ func (s Store) one(ctx context.Context, o Object, order Order, free *places, do 
 	if order.byType() && free.none() { // since it was listed
 		return none, nil
 	}
-	object, err := s.get(ctx, o.Key)
+	object, err := s.bucket().Get(ctx, o.Key, maxObject)
+	if errors.Is(err, objects.ErrGone) {
+		return none, nil // another replay was faster
+	}
 	if err != nil {
-		if gone, lookErr := s.gone(ctx, o.Key, err); gone || lookErr != nil {
-			return none, lookErr // another replay was faster
-		}
 		return none, fmt.Errorf("get %s: %w", o.Key, err)
 	}
 	wire, err := notification.Unspill(object)

@@ -6,12 +6,10 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
-	"github.com/aws/aws-sdk-go-v2/service/sqs"
-	"github.com/aws/aws-sdk-go-v2/service/sqs/types"
 	"golang.org/x/time/rate"
 
+	"github.com/onepagecrm/nylas-webhooks/cmd/hookctl/internal/enqueue"
 	"github.com/onepagecrm/nylas-webhooks/internal/awserror"
 	"github.com/onepagecrm/nylas-webhooks/internal/sqsanswer"
 	"github.com/onepagecrm/nylas-webhooks/notification"
@@ -80,7 +78,7 @@ func (s Store) Replay(ctx context.Context, order Order, told func(Result)) (Resu
 
 // replay sends one and deletes it.
 func (s Store) replay(ctx context.Context, key string, wire notification.Wire) (outcome, error) {
-	err := s.send(ctx, wire)
+	err := enqueue.Send(ctx, s.Queues, s.QueueURL, wire)
 	if errors.Is(err, sqsanswer.ErrRefused) {
 		return refused, fmt.Errorf("%s: %w", key, err) // of the others that says nothing
 	}
@@ -94,32 +92,4 @@ func (s Store) replay(ctx context.Context, key string, wire notification.Wire) (
 		return duplicated, fmt.Errorf("delete %s, which the queue has now (the next replay sends it again): %w", key, err)
 	}
 	return replayed, nil
-}
-
-// send puts a message onto the queue. What SQS refuses as it is, or would refuse for its
-// size, goes compressed, as the receiver sends it.
-func (s Store) send(ctx context.Context, wire notification.Wire) error {
-	err := sqsanswer.ErrRefused
-	if wire.Fits() {
-		err = sqsanswer.Kept(s.Queues.SendMessage(ctx, message(s.QueueURL, wire)))
-	}
-	if !errors.Is(err, sqsanswer.ErrRefused) {
-		return err
-	}
-	compressed, compressErr := wire.Compress()
-	if compressErr != nil {
-		return fmt.Errorf("%w (%w)", err, compressErr)
-	}
-	return sqsanswer.Kept(s.Queues.SendMessage(ctx, message(s.QueueURL, compressed)))
-}
-
-func message(url string, w notification.Wire) *sqs.SendMessageInput {
-	in := &sqs.SendMessageInput{QueueUrl: &url, MessageBody: &w.Body, MessageAttributes: make(map[string]types.MessageAttributeValue)}
-	for name, a := range w.Attributes {
-		in.MessageAttributes[name] = types.MessageAttributeValue{DataType: aws.String(a.DataType), StringValue: aws.String(a.Value)}
-	}
-	if w.GroupID != "" {
-		in.MessageGroupId = &w.GroupID
-	}
-	return in
 }

@@ -300,7 +300,7 @@ func TestBounds(t *testing.T) {
 	f, s := spill(t, 1)
 	for key := range f.objects {
 		f.objects[key] = make([]byte, maxObject+1)
-		if object, err := s.get(t.Context(), key); err != nil || len(object) != maxObject {
+		if object, err := s.bucket().Get(t.Context(), key, maxObject); err != nil || len(object) != maxObject {
 			t.Errorf("%d bytes read, %v; want the first %d", len(object), err, maxObject)
 		}
 	}

@@ -81,7 +81,7 @@ func (s *Stage) list(w http.ResponseWriter, r *http.Request) {
 	defer s.mu.Unlock()
 	var contents strings.Builder
 	for _, key := range slices.Sorted(maps.Keys(s.Objects)) {
-		if !strings.HasPrefix(key, r.URL.Query().Get("prefix")) {
+		if !strings.HasPrefix(key, r.URL.Query().Get("prefix")) || key <= r.URL.Query().Get("start-after") {
 			continue
 		}
 		written, ok := s.Written[key]
@@ -103,7 +103,9 @@ func (s *Stage) deleteObject(w http.ResponseWriter, r *http.Request) {
 type sqsRequest struct {
 	QueueURL    string `json:"QueueUrl"`
 	MessageBody string
-	Entries     []struct {
+	// MessageAttributes of SendMessage; those of a batch are not looked at.
+	MessageAttributes map[string]struct{ DataType, StringValue string }
+	Entries           []struct {
 		ID            string `json:"Id"`
 		ReceiptHandle string
 		MessageBody   string
@@ -131,7 +133,10 @@ func (s *Stage) sqs(action string, body []byte) any {
 	case "SendMessage":
 		s.handles++
 		id := "message-" + strconv.Itoa(s.handles)
-		*q = append(*q, message{id: id, wire: notification.Wire{Body: in.MessageBody}})
+		*q = append(*q, message{id: id, wire: notification.Wire{Body: in.MessageBody, Attributes: map[string]notification.Attribute{}}})
+		for name, a := range in.MessageAttributes {
+			(*q)[len(*q)-1].wire.Attributes[name] = notification.Attribute{DataType: a.DataType, Value: a.StringValue}
+		}
 		return map[string]string{"MessageId": id, "MD5OfMessageBody": md5hex(in.MessageBody)}
 	case "SendMessageBatch":
 		return s.eachEntry(in, func(i int) bool {

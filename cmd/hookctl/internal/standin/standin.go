@@ -21,6 +21,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/onepagecrm/nylas-webhooks/lambda/contract"
 	"github.com/onepagecrm/nylas-webhooks/notification"
 )
 
@@ -174,6 +175,37 @@ func (s *Stage) Spill(key string, wire notification.Wire, ago time.Duration) {
 	s.Objects[key], s.Written[key] = string(object), time.Now().Add(-ago)
 	s.mu.Unlock()
 	s.add("notices", notification.Wire{Body: key})
+}
+
+// Archive keeps a copy of a notification as the receiver of a stage with an archive does,
+// and makes the stage one.
+func (s *Stage) Archive(n notification.Notification) {
+	wire, err := n.Encode()
+	if err != nil {
+		panic(err)
+	}
+	object, err := wire.Spill()
+	if err != nil {
+		panic(err)
+	}
+	key := contract.ArchiveKey{ReceivedAt: n.ReceivedAt, GrantID: n.GrantID, Type: n.Type, ID: n.ID, Signature: n.Signature.String()[:16]}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if outputs := s.Stacks["NylasWebhooks-local"]; outputs["ArchiveDays"] == "" {
+		outputs["ArchiveDays"] = "14"
+	}
+	s.Objects[key.String()] = string(object)
+}
+
+// ReplayIDs are those of the messages on the queue.
+func (s *Stage) ReplayIDs() []string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var ids []string
+	for _, m := range *s.queues["queue"] {
+		ids = append(ids, m.wire.Attributes[notification.AttrReplay].Value)
+	}
+	return ids
 }
 
 // Kept are the keys of the bucket's objects.

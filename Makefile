@@ -174,7 +174,7 @@ nylas: $(NODE) $(SDKS) ## run Nylas's own SDKs against the tests' stand-in of it
 
 .PHONY: e2e
 e2e: linux $(NODE) $(ENGINE) $(EXTENDED) $(LINT) compiling ## test the deployed system, consumer and hookctl on engines of their own
-	@$(call gotestsum,testname) -p 1 -count=1 -timeout 20m ./test/e2e/... ./test/own/... ./test/drill/... ./test/consumer/... ./test/hookctl/... ./test/transcripts/... ./test/engine/... ./test/safety/...
+	@$(call gotestsum,testname) -count=1 -timeout 20m ./test/e2e/... ./test/own/... ./test/drill/... ./test/consumer/... ./test/hookctl/... ./test/transcripts/... ./test/engine/... ./test/safety/...
 
 .PHONY: canaries
 canaries: preflight ## after the tests: no mail, secret or signature is in what they left behind

@@ -37,7 +37,7 @@ func TestMemoryIsBounded(t *testing.T) {
 		runtime.GC()
 		var m runtime.MemStats
 		runtime.ReadMemStats(&m)
-		return int64(m.HeapAlloc) //nolint:gosec // below 2^63
+		return int64(m.HeapAlloc)
 	}
 	synctest.Test(t, func(t *testing.T) {
 		q := newFakeQueue(t)

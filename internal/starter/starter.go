@@ -174,7 +174,7 @@ const (
 func Compare(dir string, all []File) (map[string]State, error) {
 	states := make(map[string]State, len(all))
 	for _, f := range all {
-		there, err := os.ReadFile(filepath.Join(dir, f.Path)) //nolint:gosec // the folder that the user names
+		there, err := os.ReadFile(filepath.Join(dir, f.Path))
 		switch {
 		case errors.Is(err, fs.ErrNotExist):
 			states[f.Path] = Missing

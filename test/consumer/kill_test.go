@@ -20,7 +20,7 @@ import (
 )
 
 const (
-	killMessages   = 5_000
+	killMessages   = 3_000
 	killDuplicates = 500 // of the messages are second deliveries
 	killed         = 3   // times
 	poison         = 5   // notifications that always fail

@@ -123,7 +123,7 @@ func restore(t *testing.T, environment []string) {
 	os.Clearenv()
 	for _, pair := range environment {
 		name, value, _ := strings.Cut(pair, "=")
-		if err := os.Setenv(name, value); err != nil {
+		if err := os.Setenv(name, value); err != nil { //nolint:usetesting // for what comes after as well
 			t.Fatal(err)
 		}
 	}

@@ -97,6 +97,11 @@ diff: stage synth $(LINT) ## show what a deployment would change: make diff STAG
 	@$(at_stage) $(look) diff cdk.out $(stack)
 	@$(at_stage) cdk diff --app cdk.out $(stack)
 
+.PHONY: review
+# 10 is the verdict: something is loosened, widened or replaced, and not accepted.
+review: $(NODE) compiling ## what the commits since main mean for the templates: make review; make review BASE=v0.1.0
+	@tools/review.sh $(BASE) || { code=$$?; [ $$code != 10 ] || echo "make review: findings to read. Accept one in review-accepted.json, with the reason and an end (docs/reviewing.md)" >&2; exit $$code; }
+
 .PHONY: deploy
 deploy: stage synth $(LINT) ## deploy a stage: make deploy STAGE=prod
 	@$(at_stage) $(look) deploy cdk.out $(stack)

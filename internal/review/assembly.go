@@ -1,0 +1,72 @@
+package review
+
+import (
+	"encoding/json"
+	"fmt"
+	"os"
+	"path/filepath"
+)
+
+// Stack is one of an assembly, as cdk synth writes it.
+type Stack struct {
+	Environment string
+	Protected   bool
+	Tags        map[string]string
+	Template    map[string]any
+}
+
+// ReadAssembly returns the stacks of a cloud assembly (cdk.out) by name, those of assemblies
+// inside of it as well.
+// https://docs.aws.amazon.com/cdk/v2/guide/deploy.html#deploy-how-synth-assembly
+func ReadAssembly(dir string) (map[string]Stack, error) {
+	var manifest struct {
+		Artifacts map[string]struct {
+			Type        string
+			Environment string
+			DisplayName string
+			Properties  struct {
+				TemplateFile          string
+				TerminationProtection bool
+				Tags                  map[string]string
+				DirectoryName         string
+			}
+		}
+	}
+	if err := readJSON(filepath.Join(dir, "manifest.json"), &manifest); err != nil {
+		return nil, fmt.Errorf("%s is no cloud assembly, which cdk synth writes: %w", dir, err)
+	}
+	stacks := map[string]Stack{}
+	for id, a := range manifest.Artifacts {
+		switch a.Type {
+		case "aws:cloudformation:stack":
+			s := Stack{Environment: a.Environment, Protected: a.Properties.TerminationProtection, Tags: a.Properties.Tags}
+			if err := readJSON(filepath.Join(dir, a.Properties.TemplateFile), &s.Template); err != nil {
+				return nil, err
+			}
+			if a.DisplayName != "" {
+				id = a.DisplayName
+			}
+			stacks[id] = s
+		case "cdk:cloud-assembly":
+			inside, err := ReadAssembly(filepath.Join(dir, a.Properties.DirectoryName))
+			if err != nil {
+				return nil, err
+			}
+			for name, s := range inside {
+				stacks[name] = s
+			}
+		}
+	}
+	return stacks, nil
+}
+
+func readJSON(path string, into any) error {
+	data, err := os.ReadFile(path) //nolint:gosec // the assembly that the user names
+	if err != nil {
+		return err
+	}
+	if err := json.Unmarshal(data, into); err != nil {
+		return fmt.Errorf("%s: %w", path, err)
+	}
+	return nil
+}

@@ -1,0 +1,147 @@
+package review
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+)
+
+// Compare judges two assemblies. The findings are sorted, the gravest first.
+func Compare(e *Engine, base, head map[string]Stack) ([]Finding, error) {
+	var all []Finding
+	names := slices.Collect(maps.Keys(base))
+	for name := range head {
+		if _, both := base[name]; !both {
+			names = append(names, name)
+		}
+	}
+	for _, name := range names {
+		old, inBase := base[name]
+		new, inHead := head[name]
+		var found []Finding
+		switch {
+		case !inHead:
+			found = []Finding{{Class: Replaced, Code: "stack-removed", Says: "the stack is in the app no more: it stays on AWS as it is, and nobody deploys it"}}
+		case !inBase:
+			found = []Finding{{Class: Changed, Code: "stack-added", Says: "the stack is new"}}
+		default:
+			var err error
+			if found, err = compareStacks(e, old, new); err != nil {
+				return nil, err
+			}
+		}
+		for i := range found {
+			found[i].Stack = name
+		}
+		all = append(all, found...)
+	}
+	slices.SortFunc(all, func(a, b Finding) int {
+		if a.Class != b.Class {
+			return int(b.Class) - int(a.Class)
+		}
+		return strings.Compare(a.Stack+"\x00"+a.Resource+"\x00"+a.Path+"\x00"+a.Says, b.Stack+"\x00"+b.Resource+"\x00"+b.Path+"\x00"+b.Says)
+	})
+	return all, nil
+}
+
+func compareStacks(e *Engine, old, new Stack) ([]Finding, error) {
+	var found []Finding
+	add := func(class Class, code, path, says string) {
+		found = append(found, Finding{Class: class, Code: code, Path: path, Says: says})
+	}
+	if old.Environment != new.Environment {
+		class := Replaced
+		if strings.Contains(old.Environment, "unknown-") {
+			class = Changed // it went wherever the credentials pointed
+		}
+		add(class, "stack-elsewhere", "", fmt.Sprintf("the stack goes to %s instead of %s: a new one, beside the old", new.Environment, old.Environment))
+	}
+	if old.Protected && !new.Protected {
+		add(Loosened, "stack-protection", "", "the stack has no termination protection any more")
+	} else if old.Protected != new.Protected {
+		add(Changed, "stack-protection", "", "the stack has termination protection now")
+	}
+	if !maps.Equal(old.Tags, new.Tags) {
+		add(Changed, "tags", "", "the stack's tags, which all its resources have")
+	}
+	resources, err := CompareTemplates(e, old.Template, new.Template)
+	return append(found, resources...), err
+}
+
+// CompareTemplates judges two templates.
+func CompareTemplates(e *Engine, old, new map[string]any) ([]Finding, error) {
+	var found []Finding
+	for _, l := range leaves(nil, without(old, "Resources"), without(new, "Resources")) {
+		v := judgeSection(l)
+		found = append(found, Finding{Class: v.class, Code: v.code, Path: l.String(), Says: v.says})
+	}
+	before, after := resourcesOf(old), resourcesOf(new)
+	changes, err := e.diff(old, new)
+	if err != nil {
+		return nil, err
+	}
+	ids := slices.Collect(maps.Keys(before))
+	for id := range after {
+		if before[id] == nil {
+			ids = append(ids, id)
+		}
+	}
+	slices.Sort(ids)
+	for _, id := range ids {
+		a, b := before[id], after[id]
+		if len(leaves(nil, any2(a), any2(b))) > 0 {
+			found = append(found, judge(id, a, b, changes[id])...)
+		}
+	}
+	return found, nil
+}
+
+// any2 keeps a missing resource nil in an interface.
+func any2(r resource) any {
+	if r == nil {
+		return nil
+	}
+	return map[string]any(r)
+}
+
+func without(template map[string]any, section string) map[string]any {
+	rest := maps.Clone(template)
+	delete(rest, section)
+	return rest
+}
+
+func resourcesOf(template map[string]any) map[string]resource {
+	all := map[string]resource{}
+	section, _ := template["Resources"].(map[string]any)
+	for id, r := range section {
+		if one, ok := r.(map[string]any); ok {
+			all[id] = one
+		}
+	}
+	return all
+}
+
+// judgeSection judges what is not a resource.
+func judgeSection(l leaf) verdict {
+	was := fmt.Sprintf("%s was %s and is %s", l, show(l.old), show(l.new))
+	switch l.path[0] {
+	case "Rules":
+		if l.old == nil {
+			return verdict{Changed, "rule", was + ": a deployment is refused in more cases"}
+		}
+		return verdict{Loosened, "rule", was + ": what kept the stack from being deployed"}
+	case "Outputs":
+		return verdict{Changed, "output", was + ": who reads it?"}
+	case "Parameters":
+		if slices.Contains(l.path, "NoEcho") {
+			return verdict{Loosened, "parameter", was + ": whether its value is shown"}
+		}
+		return verdict{Changed, "parameter", was}
+	case "Conditions", "Transform", "Mappings":
+		return verdict{Replaced, "condition", was + ": resources may come and go with it, which is not to be seen from here"}
+	case "Metadata":
+		return verdict{Nothing, "metadata", "a note that AWS does not read"}
+	}
+	return verdict{Changed, "text", was}
+}

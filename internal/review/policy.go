@@ -1,0 +1,160 @@
+package review
+
+import (
+	"encoding/json"
+	"fmt"
+	"slices"
+	"strings"
+)
+
+// statement is one right of a policy: one action on one resource for one principal. What is not
+// a list, or is a "Not…", stays as it is.
+type statement struct {
+	effect, action, resource, principal string
+	condition                           string
+}
+
+// rights takes a policy document apart. ok is false where it is none.
+func rights(document any) (all map[statement]bool, ok bool) {
+	object, ok := document.(map[string]any)
+	if !ok {
+		return nil, document == nil
+	}
+	all = map[statement]bool{}
+	for _, s := range list(object["Statement"]) {
+		one, ok := s.(map[string]any)
+		if !ok {
+			return nil, false
+		}
+		for _, action := range each(one, "Action", "NotAction") {
+			for _, resource := range each(one, "Resource", "NotResource") {
+				for _, principal := range principals(one) {
+					all[statement{fmt.Sprint(one["Effect"]), action, resource, principal, text(one["Condition"])}] = true
+				}
+			}
+		}
+	}
+	return all, true
+}
+
+func list(v any) []any {
+	if l, ok := v.([]any); ok {
+		return l
+	}
+	if v == nil {
+		return nil
+	}
+	return []any{v}
+}
+
+// each lists the values of an element, or of its opposite, whose name is then part of them.
+func each(s map[string]any, name, not string) []string {
+	var all []string
+	for _, v := range list(s[name]) {
+		all = append(all, text(v))
+	}
+	for _, v := range list(s[not]) {
+		all = append(all, not+" "+text(v))
+	}
+	if all == nil {
+		all = []string{""} // a trust policy has no resource
+	}
+	return all
+}
+
+func principals(s map[string]any) []string {
+	var all []string
+	for _, name := range []string{"Principal", "NotPrincipal"} {
+		switch p := s[name].(type) {
+		case nil:
+		case map[string]any:
+			for kind, who := range p {
+				for _, v := range list(who) {
+					all = append(all, strings.TrimPrefix(name, "Principal")+kind+" "+text(v))
+				}
+			}
+		default:
+			all = append(all, name+" "+text(p))
+		}
+	}
+	if all == nil {
+		all = []string{""} // an identity's policy has no principal
+	}
+	slices.Sort(all)
+	return all
+}
+
+func text(v any) string {
+	if v == nil {
+		return ""
+	}
+	if s, ok := v.(string); ok {
+		return s
+	}
+	encoded, err := json.Marshal(v)
+	if err != nil {
+		return fmt.Sprint(v) // it was decoded from JSON
+	}
+	return string(encoded)
+}
+
+// judgePolicy compares two documents by the rights that they give, whatever their form.
+func judgePolicy(old, new any) []verdict {
+	before, ok := rights(old)
+	after, ok2 := rights(new)
+	if !ok || !ok2 {
+		return []verdict{{Widened, "policy-unreadable", "a policy is not in a form that can be compared: read it"}}
+	}
+	var found []verdict
+	for s := range after {
+		switch {
+		case before[s]:
+		case s.effect != "Allow" && s.effect != "Deny":
+			found = append(found, verdict{Widened, "policy-unreadable", fmt.Sprintf("the effect of a statement is %q", s.effect)})
+		case s.effect == "Deny":
+			found = append(found, verdict{Changed, "deny-added", fmt.Sprintf("%s is denied now on %s%s", s.action, cut(s.resource), condition(s))})
+		case narrowed(s, before):
+			found = append(found, verdict{Changed, "allow-narrowed", fmt.Sprintf("%s on %s is allowed under a further condition", s.action, cut(s.resource))})
+		default:
+			found = append(found, verdict{Widened, "allow-added", fmt.Sprintf("%s may %s on %s%s", who(s), s.action, cut(s.resource), condition(s))})
+		}
+	}
+	for s := range before {
+		switch {
+		case after[s]:
+		case s.effect != "Allow":
+			found = append(found, verdict{Widened, "deny-removed", fmt.Sprintf("%s on %s is denied no more%s", s.action, cut(s.resource), condition(s))})
+		default:
+			found = append(found, verdict{Changed, "allow-removed", fmt.Sprintf("%s may no longer %s on %s: who needs it?", who(s), s.action, cut(s.resource))})
+		}
+	}
+	if found == nil {
+		// Statements put in another order, or an id of a statement.
+		found = append(found, verdict{Changed, "policy-reordered", "a policy is written differently and gives the same rights"})
+	}
+	return found
+}
+
+func who(s statement) string {
+	if s.principal == "" {
+		return "whoever has the policy"
+	}
+	return cut(s.principal)
+}
+
+func condition(s statement) string {
+	if s.condition == "" {
+		return ""
+	}
+	return ", if " + cut(s.condition)
+}
+
+// narrowed tells whether the right was there with fewer conditions.
+func narrowed(s statement, before map[statement]bool) bool {
+	if s.condition == "" {
+		return false
+	}
+	open := s
+	open.condition = ""
+	return before[open]
+}

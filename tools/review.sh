@@ -8,6 +8,12 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
+# The CDK CLI's lines of success are of no interest here; all that it says is, where it fails.
+quietly() {
+  local said
+  said=$("$@" 2>&1) || { echo "$said" >&2; return 1; }
+}
+
 main=main
 git rev-parse --verify --quiet origin/main >/dev/null && main=origin/main
 if ! base=$(git rev-parse --verify --quiet "${1:-$(git merge-base "$main" HEAD 2>/dev/null)}^{commit}"); then
@@ -22,11 +28,11 @@ if [ ! -f "$kept/manifest.json" ]; then
   git archive "$base" | tar -x -C "$source"
   rm -rf "$kept"
   # Its own app, by its own cdk.json, with the CDK CLI that is here.
-  (cd "$source" && cdk synth --quiet --output "$OLDPWD/$kept.part" >/dev/null)
+  (cd "$source" && quietly cdk synth --quiet --output "$OLDPWD/$kept.part")
   mv "$kept.part" "$kept"
 fi
 echo "review: synthesizing what is here" >&2
 rm -rf .local/review/head
-cdk synth --quiet --output .local/review/head >/dev/null
+quietly cdk synth --quiet --output .local/review/head
 go build -o .local/review/stackgate ./cmd/stackgate
 .local/review/stackgate -format "${REVIEW_FORMAT:-text}" "$kept" .local/review/head >"${REVIEW_OUT:-/dev/stdout}"

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bufio"
 	"bytes"
 	"context"
 	"encoding/json"
@@ -211,26 +212,21 @@ func TestForwardGoesNowhereElse(t *testing.T) {
 func TestForwardFollows(t *testing.T) {
 	stage := archiving(t)
 	p := newProgram(t, 200)
-	var out, errs bytes.Buffer
+	var errs bytes.Buffer
 	ctx, interrupt := context.WithCancel(t.Context())
 	done := make(chan int)
+	shown, out := io.Pipe()
 	go func() {
-		done <- run(ctx, strings.Fields("forward --stage local --to "+p.URL), strings.NewReader(""), &out, &errs)
+		code := run(ctx, strings.Fields("forward --stage local --to "+p.URL), strings.NewReader(""), out, &errs)
+		_ = out.Close() // a pipe's never fails
+		done <- code
 	}()
-	time.Sleep(100 * time.Millisecond)
 	body := []byte(`{"id":"new"}`)
 	stage.Archive(notification.Notification{Body: body, ID: "new", Type: "message.created", ReceivedAt: time.Now().Add(time.Second), Signature: notification.Sign("the stage's secret", body)})
-	for range 100 {
-		p.mu.Lock()
-		n := len(p.posts)
-		p.mu.Unlock()
-		if n > 0 {
-			break
-		}
-		time.Sleep(50 * time.Millisecond)
-	}
+	line, err := bufio.NewReader(shown).ReadString('\n')
 	interrupt()
-	if code := <-done; code != exitInterrupted || len(p.posts) != 1 || !bytes.Equal(p.texts[0], body) || !strings.Contains(out.String(), "new  200") {
-		t.Errorf("exit code %d, %d sent\n%s%s", code, len(p.posts), out.String(), errs.String())
+	go func() { _, _ = io.Copy(io.Discard, shown) }() // what is said after that
+	if code := <-done; err != nil || code != exitInterrupted || len(p.posts) != 1 || !bytes.Equal(p.texts[0], body) || !strings.Contains(line, "new  200") {
+		t.Errorf("%v, exit code %d, %d sent\n%s%s", err, code, len(p.posts), line, errs.String())
 	}
 }

@@ -66,7 +66,11 @@ func replay(t *testing.T, file string, commands []command) (outputs map[int][]st
 	api := nylas.New()
 	defer api.Server.Close()
 	dir := t.TempDir()
-	env := []string{"NYLAS_API_URI=" + api.Server.URL, "NYLAS_API_KEY=" + nylas.Key, "HOME=" + dir}
+	checkout, err := filepath.Abs("../..")
+	if err != nil {
+		t.Fatal(err)
+	}
+	env := []string{"CHECKOUT=" + checkout, "NYLAS_API_URI=" + api.Server.URL, "NYLAS_API_KEY=" + nylas.Key, "HOME=" + dir}
 	outputs = map[int][]string{}
 	for i, c := range commands {
 		for _, name := range c.setups {

@@ -210,7 +210,8 @@ func (h *Handler) keep(ctx context.Context, r *request, n notification.Notificat
 // archive. What it returns waits for the end of that: Lambda freezes what goes on after
 // the answer.
 func (h *Handler) beginCopy(ctx context.Context, w notification.Wire, receivedAt time.Time) (wait func() error) {
-	if h.archive == nil {
+	archive := h.archive
+	if archive == nil {
 		return func() error { return nil }
 	}
 	ctx, cancel := context.WithTimeout(ctx, archiveTime)
@@ -221,7 +222,7 @@ func (h *Handler) beginCopy(ctx context.Context, w notification.Wire, receivedAt
 				done <- panicError(p)
 			}
 		}()
-		done <- h.archive.Archive(ctx, w, receivedAt)
+		done <- archive.Archive(ctx, w, receivedAt)
 	}()
 	return func() error {
 		defer cancel()

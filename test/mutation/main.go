@@ -29,6 +29,7 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
+	"regexp"
 	"runtime"
 	"strings"
 	"sync"
@@ -36,16 +37,21 @@ import (
 
 func main() {
 	only := flag.String("only", "", "try only mutants whose name contains this `text`")
+	files := flag.String("files", "", "try only mutants of files whose name matches this `expression`, as ^gate")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()
-	if err := run(ctx, *only, flag.Args()); err != nil {
+	if err := run(ctx, *only, *files, flag.Args()); err != nil {
 		fmt.Fprintln(os.Stderr, "mutation:", err)
 		os.Exit(1)
 	}
 }
 
-func run(ctx context.Context, only string, patterns []string) error {
+func run(ctx context.Context, only, files string, patterns []string) error {
+	match, err := regexp.Compile(files)
+	if err != nil {
+		return fmt.Errorf("-files: %w", err)
+	}
 	packages, err := list(ctx, patterns)
 	if err != nil {
 		return err
@@ -59,7 +65,7 @@ func run(ctx context.Context, only string, patterns []string) error {
 	var total score
 	var survivors, stale []string
 	for _, p := range packages {
-		result, err := p.try(ctx, scratch, only)
+		result, err := p.try(ctx, scratch, only, match)
 		if err != nil {
 			return err
 		}
@@ -71,7 +77,7 @@ func run(ctx context.Context, only string, patterns []string) error {
 		total.add(result.score)
 	}
 	fmt.Printf("%-34s %s\n", "all", total)
-	if only == "" && len(stale) > 0 {
+	if only == "" && files == "" && len(stale) > 0 {
 		survivors = append(survivors, stale...)
 	}
 	if len(survivors) > 0 {

@@ -11,6 +11,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"sync"
@@ -85,9 +86,12 @@ type result struct {
 }
 
 // try runs the tests against every mutant of the package.
-func (p *goPackage) try(ctx context.Context, scratch, only string) (result, error) {
+func (p *goPackage) try(ctx context.Context, scratch, only string, files *regexp.Regexp) (result, error) {
 	var all []mutant
 	for _, name := range p.GoFiles {
+		if !files.MatchString(name) {
+			continue
+		}
 		found, err := mutants(filepath.Join(p.Dir, name))
 		if err != nil {
 			return result{}, err

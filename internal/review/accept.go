@@ -25,7 +25,7 @@ type Acceptance struct {
 
 // ReadAcceptances reads the list; none where there is no file.
 func ReadAcceptances(path string) ([]*Acceptance, error) {
-	data, err := os.ReadFile(path) //nolint:gosec // the file that the user names
+	data, err := os.ReadFile(path)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
 	}

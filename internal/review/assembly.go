@@ -61,7 +61,7 @@ func ReadAssembly(dir string) (map[string]Stack, error) {
 }
 
 func readJSON(path string, into any) error {
-	data, err := os.ReadFile(path) //nolint:gosec // the assembly that the user names
+	data, err := os.ReadFile(path)
 	if err != nil {
 		return err
 	}

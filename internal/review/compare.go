@@ -102,7 +102,7 @@ func any2(r resource) any {
 	if r == nil {
 		return nil
 	}
-	return map[string]any(r)
+	return r
 }
 
 func without(template map[string]any, section string) map[string]any {

@@ -45,7 +45,7 @@ func NewEngine(dir string) (*Engine, error) {
 				node = path
 			}
 		}
-		e.cmd = exec.Command(node, "--input-type=module", "--eval", program) //nolint:gosec // the project's own Node
+		e.cmd = exec.Command(node, "--input-type=module", "--eval", program)
 		e.cmd.Dir = at
 		e.cmd.Stderr = &e.stderr
 		var err error

@@ -26,9 +26,6 @@ func always(class Class, code, why string) func(leaf, string, resource) verdict 
 // down is loosened where the number falls or goes, and changed where it rises.
 func down(code, why string) func(leaf, string, resource) verdict { return moved(code, why, false) }
 
-// up is loosened where the number rises or goes.
-func up(code, why string) func(leaf, string, resource) verdict { return moved(code, why, true) }
-
 func moved(code, why string, bad bool) func(leaf, string, resource) verdict {
 	return func(l leaf, path string, _ resource) verdict {
 		old, known := number(l.old)

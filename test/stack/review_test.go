@@ -48,15 +48,6 @@ func copied[T any](v T) T {
 	return c
 }
 
-// edited is one change of a template, of one value.
-type edited struct {
-	kind, id  string // of the resource; empty for what is none's
-	path      string // within it
-	how       string
-	old, new  any
-	base, now map[string]any
-}
-
 // mutate calls try with every way to change every value of v, which is at path.
 func mutate(v any, path []string, replace func(any), try func(path []string, how string, old, new any)) {
 	change := func(how string, new any) {
@@ -275,7 +266,7 @@ func effectAt(template map[string]any, id string, path []string) string {
 	if id == "" {
 		return ""
 	}
-	var v any = template["Resources"].(map[string]any)[id]
+	v := template["Resources"].(map[string]any)[id]
 	for _, name := range path {
 		switch one := v.(type) {
 		case map[string]any:

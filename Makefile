@@ -154,7 +154,7 @@ unit_packages = $$(go list -f '{{if or .TestGoFiles .XTestGoFiles}}{{.ImportPath
 gotestsum = mkdir -p .local/test; $(GOTOOL) gotestsum --format $(1) --jsonfile .local/test/$@.json -- -p 2
 
 .PHONY: unit
-unit: ## test the Go packages, with the race detector
+unit: $(NODE) ## test the Go packages, with the race detector
 	@tools/preflight.sh race
 	@$(call gotestsum,pkgname) -race $(unit_packages)
 	@cd examples/consumer && go test ./...

@@ -96,6 +96,11 @@ type Stage struct {
 	// docs/data-protection.md.
 	ArchiveDays int
 
+	// RetentionDays is how long a notification waits for a consumer, 1 to 13 days. SQS counts a
+	// dead letter's 14 days from the first send as well, so the longer this is, the less time is
+	// left to repair what ended among the dead letters. Less than before deletes what is older
+	// at once.
+	RetentionDays int
 	// ConsumerTimeout is how long the system that reads the queue may need for one
 	// message. Six times this the message stays hidden, as AWS advises.
 	ConsumerTimeout time.Duration
@@ -130,6 +135,7 @@ func New(name string) Stage {
 		Burst:              2500, // one second of the rate
 		AccountConcurrency: 1000, // AWS's default
 		LogDays:            14,   // long enough to look into last week; the logs hold grant ids
+		RetentionDays:      7,    // a long weekend, and the days to repair what broke in it
 		ConsumerTimeout:    30 * time.Second,
 		Tracing:            true,
 	}

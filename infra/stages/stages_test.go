@@ -9,7 +9,7 @@ import (
 func valid() Stage {
 	return Stage{
 		Name: "test", Account: "123456789012", Region: "eu-central-1", Architecture: ARM64,
-		RequestsPerSecond: 1000, Burst: 1000, AccountConcurrency: 1000, ReservedConcurrency: 200, LogDays: 14,
+		RequestsPerSecond: 1000, Burst: 1000, AccountConcurrency: 1000, ReservedConcurrency: 200, LogDays: 14, RetentionDays: 7,
 		ConsumerTimeout: time.Minute, ConsumerPrincipals: []string{"arn:aws:iam::210987654321:role/crm"},
 		QuietEventsPerMinute: 5, Protected: true, ArchiveDays: 30,
 		Domain:    &Domain{Name: "webhooks.example.com", CertificateARN: "arn:aws:acm:eu-central-1:123456789012:certificate/0123abcd-01ab", HostedZoneID: "Z0123456789ABCDEFGHIJ"},
@@ -64,6 +64,8 @@ func TestValidateSaysWhatToDo(t *testing.T) {
 		{"a new account", func(s *Stage) { s.AccountConcurrency, s.ReservedConcurrency = 10, 0 }, "the account's concurrency 10 serves about 50 requests/s at 200 ms; the throttle lets 1000 in"},
 		{"China", func(s *Stage) { s.Region = "cn-north-1" }, "in China"},
 		{"negative concurrency", func(s *Stage) { s.ReservedConcurrency = -1 }, "reserved concurrency is -1"},
+		{"no retention", func(s *Stage) { s.RetentionDays = 0 }, "for 0 days. Set RetentionDays to 1 to 13"},
+		{"as long as the dead letters", func(s *Stage) { s.RetentionDays = 14 }, "for 14 days. Set RetentionDays to 1 to 13"},
 		{"no consumer timeout", func(s *Stage) { s.ConsumerTimeout = 0 }, "consumer's timeout is 0s"},
 		{"consumer slower than SQS allows", func(s *Stage) { s.ConsumerTimeout = 3 * time.Hour }, "12h0m0s"},
 		{"half a second", func(s *Stage) { s.ConsumerTimeout = 1500 * time.Millisecond }, "whole seconds"},

@@ -32,6 +32,8 @@ const (
 	// large for a message is kept three weeks longer: until what is replayed on the last day
 	// has left queue and dead letters.
 	maxArchiveDays = 30
+	// maxRetentionDays leaves a message that fails on its last day a day among the dead letters.
+	maxRetentionDays = 13
 	// maxVisibility is SQS's limit.
 	maxVisibility = 12 * time.Hour
 )
@@ -154,6 +156,9 @@ func (s Stage) validateCapacity(p *problems) {
 }
 
 func (s Stage) validateConsumer(p *problems) {
+	if s.RetentionDays < 1 || s.RetentionDays > maxRetentionDays {
+		p.addf("the queue keeps a notification for %d days. Set RetentionDays to 1 to %d: a dead letter is deleted 14 days after its first send, which has to be later.", s.RetentionDays, maxRetentionDays)
+	}
 	if s.ConsumerTimeout < time.Second || s.VisibilityTimeout() > maxVisibility {
 		p.addf("the consumer's timeout is %s; %d times that a message stays hidden, and SQS allows %s. Set 1s to %s.",
 			s.ConsumerTimeout, visibilityFactor, maxVisibility, maxVisibility/visibilityFactor)

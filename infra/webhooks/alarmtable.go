@@ -47,7 +47,7 @@ func over(statistic string, seconds int) *awscloudwatch.MetricOptions {
 func alarmTable(stack awscdk.Stack, stage stages.Stage, endpoint endpoint, receiver receiver, queues queues, bucket bucket) []alarm {
 	table := append(gatewayPages(endpoint), receiverPages(stage, receiver)...)
 	table = append(table, spillPages(stage, receiver, bucket)...)
-	table = append(table, queuePages(queues)...)
+	table = append(table, queuePages(stage, queues)...)
 	table = append(table, trafficPages(stack, stage, receiver)...)
 	table = append(table, gatewayTickets(stage, endpoint, receiver)...)
 	table = append(table, receiverTickets(stage, receiver)...)
@@ -160,7 +160,10 @@ func spillPages(stage stages.Stage, receiver receiver, bucket bucket) []alarm {
 	}
 }
 
-func queuePages(queues queues) []alarm {
+func queuePages(stage stages.Stage, queues queues) []alarm {
+	// The worst dead letter has what the queue's retention leaves of 14 days. Two of these are to
+	// act in; where there are no more than two, half a day has to do.
+	deadHours := max(24*(deadLetterRetentionDays-stage.RetentionDays-2), 12)
 	return []alarm{
 		{
 			role: "QueueAge", severity: page,
@@ -169,16 +172,16 @@ func queuePages(queues queues) []alarm {
 			m: 5, n: 5, // a burst of Nylas's passes in less
 			missing: missingIsGood, // an unused queue has no metrics
 			means:   "The oldest notification has waited more than 5 minutes: the consumer stands still or is too slow.",
-			not:     "that anything is lost; the queue keeps them for 7 days.",
+			not:     fmt.Sprintf("that anything is lost; the queue keeps them for %d days.", stage.RetentionDays),
 			first:   attributesOf(queues.queue.QueueUrl()),
 		},
 		{
 			role: "QueueExpiring", severity: page,
 			metric: queues.queue.MetricApproximateAgeOfOldestMessage(over(maximum, fiveMinutes)),
-			breach: above, limit: retentionDays * day / 2, // half is left to repair the consumer and drain the queue
+			breach: above, limit: float64(stage.RetentionDays) * day / 2, // half is left to repair the consumer and drain the queue
 			m: 1, n: 1,
 			missing: missingIsGood,
-			means:   "The oldest notification has used half of the 7 days the queue keeps it. Then SQS deletes it.",
+			means:   fmt.Sprintf("The oldest notification has used half of the %d days the queue keeps it. Then SQS deletes it.", stage.RetentionDays),
 			not:     "that anything is lost yet.",
 			first:   attributesOf(queues.queue.QueueUrl()),
 		},
@@ -200,13 +203,11 @@ func queuePages(queues queues) []alarm {
 			// so every dead letter that SQS has moved. Maximum over an hour: whoever looks at dead letters hides them
 			// meanwhile, up to 5 minutes, and must not make an empty queue of it.
 			metric: queues.deadLetters.MetricApproximateNumberOfMessagesVisible(over(maximum, hour)),
-			// Expiry counts from the first send, which may be retentionDays before the move. So
-			// the worst has 7 days; after 5 of them, 120 hours, 2 are left to act. CloudWatch looks
-			// back over 7 days at most.
-			breach: above, limit: 0, m: 120, n: 120,
+			// CloudWatch looks back over 7 days at most, which is 168 hours.
+			breach: above, limit: 0, m: min(deadHours, 168), n: min(deadHours, 168),
 			missing: missingIsGood,
-			means:   "There have been dead letters in each hour of 5 days. The oldest may be deleted for good in 2 days.",
-			not:     "a new dead letter; nor that one of them is 5 days old, where others came and went.",
+			means:   fmt.Sprintf("There have been dead letters in each hour of %s. The oldest may be deleted for good in %s.", hours(min(deadHours, 168)), hours(24*(deadLetterRetentionDays-stage.RetentionDays)-min(deadHours, 168))),
+			not:     fmt.Sprintf("a new dead letter; nor that one of them is %s old, where others came and went.", hours(min(deadHours, 168))),
 			first:   attributesOf(queues.deadLetters.QueueUrl()),
 		},
 	}
@@ -394,4 +395,12 @@ func queueTickets(queues queues) []alarm {
 			first:   attributesOf(queues.queue.QueueUrl()),
 		},
 	}
+}
+
+// hours is a number of hours in a sentence, in days where it is whole ones.
+func hours(n int) string {
+	if n%24 == 0 && n > 24 {
+		return fmt.Sprintf("%d days", n/24)
+	}
+	return fmt.Sprintf("%d hours", n)
 }

@@ -20,15 +20,18 @@ const (
 	// spillDays is how long a spilled notification can be replayed: a month, for an outage
 	// that nobody looked at in a holiday.
 	spillDays = 30
-	// overflowDays is how long a body stays: as long as the message that points to it, when
-	// that was spilled, replayed on the last day and rejected when it left the queue. A dead
-	// letter that hookctl sends back is a new message, and the body does not wait for that.
-	overflowDays = spillDays + retentionDays + deadLetterRetentionDays
 	// abortDays ends uploads that were begun and not finished; one is over in seconds.
 	abortDays = 1
 	// prefixIsTheBorder is why policies name objects by a wildcard.
 	prefixIsTheBorder = "the objects' names are not known beforehand; their prefix is the border"
 )
+
+// overflowDays is how long a body stays: as long as the message that points to it, when that
+// was spilled, replayed on the last day and rejected when it left the queue. A dead letter
+// that hookctl sends back is a new message, and the body does not wait for that.
+func overflowDays(stage stages.Stage) int {
+	return spillDays + stage.RetentionDays + deadLetterRetentionDays
+}
 
 type bucket struct {
 	bucket awss3.Bucket
@@ -50,7 +53,7 @@ func newBucket(stack awscdk.Stack, stage stages.Stage) bucket {
 	lifecycle := []*awss3.LifecycleRule{
 		{
 			Id:                                  jsii.String("Expire"),
-			Expiration:                          awscdk.Duration_Days(jsii.Number(overflowDays)),
+			Expiration:                          awscdk.Duration_Days(jsii.Number(overflowDays(stage))),
 			AbortIncompleteMultipartUploadAfter: awscdk.Duration_Days(jsii.Number(abortDays)),
 		},
 		{

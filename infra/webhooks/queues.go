@@ -14,11 +14,8 @@ import (
 )
 
 const (
-	// retentionDays is how long a notification waits for a consumer: a long weekend and
-	// the days to repair what broke in it.
-	retentionDays = 7
-	// deadLetterRetentionDays is SQS's maximum. It has to be longer than retentionDays,
-	// because SQS counts from the first send, not from the move.
+	// deadLetterRetentionDays is SQS's maximum. It has to be longer than the stage's
+	// RetentionDays, because SQS counts from the first send, not from the move.
 	deadLetterRetentionDays = 14
 	// maxReceiveCount is how often a message is tried before it is a dead letter. AWS
 	// advises at least 5, so that a consumer's deployment or a short outage kills none.
@@ -62,7 +59,7 @@ func newQueues(stack awscdk.Stack, stage stages.Stage, bucket bucket, key awskms
 		EncryptionMasterKey: master,
 		EnforceSSL:          jsii.Bool(true),
 		MaxMessageSizeBytes: jsii.Number(notification.MaxMessageBytes), // SQS's default today; older queues had a quarter of it
-		RetentionPeriod:     awscdk.Duration_Days(jsii.Number(retentionDays)),
+		RetentionPeriod:     awscdk.Duration_Days(jsii.Number(stage.RetentionDays)),
 		VisibilityTimeout:   awscdk.Duration_Seconds(jsii.Number(stage.VisibilityTimeout().Seconds())),
 		RemovalPolicy:       removalPolicy(stage),
 		DeadLetterQueue:     &awssqs.DeadLetterQueue{Queue: deadLetters, MaxReceiveCount: jsii.Number(maxReceiveCount)},

@@ -50,7 +50,7 @@ var queueRules = []rule{
 	{
 		name: "retention", why: "SQS counts from the first send, so dead letters must be kept longer than the queue keeps them",
 		check: func(d deployment) (f findings) {
-			f.want("the queue's retention", d.template.props(queueType, "Queue").at("MessageRetentionPeriod"), 7*24*3600)
+			f.want("the queue's retention", d.template.props(queueType, "Queue").at("MessageRetentionPeriod"), d.stage.RetentionDays*24*3600)
 			f.want("the dead letters' retention", d.template.props(queueType, "DeadLetters").at("MessageRetentionPeriod"), 14*24*3600)
 			return f
 		},

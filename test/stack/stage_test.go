@@ -112,3 +112,28 @@ func TestConsoleOfEachPartition(t *testing.T) {
 		}
 	}
 }
+
+// A queue that keeps longer leaves less time among the dead letters, and is told of earlier.
+func TestRetentionOfAStage(t *testing.T) {
+	for days, want := range map[int]struct{ queue, body, expiring, hours float64 }{
+		1:  {86_400, 45, 43_200, 168},    // 13 days are left; CloudWatch looks back over 7
+		7:  {604_800, 51, 302_400, 120},  // of 7 days, the last 2 are to act in
+		10: {864_000, 54, 432_000, 48},   // of 4
+		13: {1_123_200, 57, 561_600, 12}, // of 1
+	} {
+		stage := synth.Named("dev")
+		stage.RetentionDays = days
+		if err := stage.Validate(); err != nil {
+			t.Fatal(err)
+		}
+		made := synthesized(t, stage)
+		var f findings
+		f.want("the queue's", made.props(queueType, "Queue").at("MessageRetentionPeriod"), want.queue)
+		f.want("the bodies'", objects(made.props(bucketType, "Bucket").at("LifecycleConfiguration", "Rules"))[0].at("ExpirationInDays"), want.body)
+		f.want("QueueExpiring's", made.props(alarmType, "QueueExpiringAlarm").at("Threshold"), want.expiring)
+		f.want("DeadLettersExpiring's", made.props(alarmType, "DeadLettersExpiringAlarm").at("EvaluationPeriods"), want.hours)
+		for _, finding := range f {
+			t.Errorf("%d days: %s", days, finding)
+		}
+	}
+}

@@ -158,6 +158,7 @@ unit: $(NODE) ## test the Go packages, with the race detector
 	@tools/preflight.sh race
 	@$(call gotestsum,pkgname) -race $(unit_packages)
 	@cd examples/consumer && go test ./...
+	@cd examples/own-repository && go list -deps . >/dev/null
 	@cd tools/image && go test ./...
 
 .PHONY: stack

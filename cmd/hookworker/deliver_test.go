@@ -220,7 +220,7 @@ func TestCRMThatIsNotThere(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			server, _ := crm(t, c.answer)
-			d, registry := worker(t, server.URL+"/canary?canary", map[string]string{timeoutVar: "300ms"})
+			d, registry := worker(t, server.URL+"/canary?canary", map[string]string{timeoutVar: "300ms", headersVar: write(t, "X-Key: canary")})
 			err := d.deliver(t.Context(), note([]byte(`"canary"`)))
 			if classify(t, err) != "unavailable" || !strings.Contains(err.Error(), c.says) || strings.Contains(err.Error(), "canary") {
 				t.Errorf("error %v", err)

@@ -32,6 +32,7 @@ const (
 	listenVar      = "HOOKWORKER_LISTEN"                // address of the health checks and metrics
 	secretsFileVar = "HOOKWORKER_SIGNING_SECRETS_FILE"  // instead of the variable: a file that holds them, as a mounted secret is
 	secretARNVar   = "HOOKWORKER_SIGNING_SECRETS_ARN"   // instead of both: a secret of Secrets Manager that holds them
+	webhookVar     = "HOOKWORKER_WEBHOOK_SECRET_ARN"    // the stack's output SecretName: verify once more what Nylas signed, with its webhook secret
 	headersVar     = "HOOKWORKER_HEADERS_FILE"          // a file with headers for every delivery
 	rejectVar      = "HOOKWORKER_REJECT_STATUSES"       // which answers reject, separated by commas
 	stopVar        = "HOOKWORKER_STOP_TIMEOUT"          // of the whole stop
@@ -57,6 +58,7 @@ var variables = []struct{ name, help string }{
 	{secretsVar, "required, or one of the next two: one or more whsec_..., separated by blanks"},
 	{secretsFileVar, "a file that holds them"},
 	{secretARNVar, "a secret of AWS Secrets Manager that holds them, read at the start"},
+	{webhookVar, "the stack's output SecretName: verify each signature of Nylas once more"},
 	{headersVar, "a file with headers for every delivery, a line \"Name: value\" each"},
 	{tableVar, "DynamoDB table that keeps duplicates away; the stack's output CompletedTableName"},
 	{bucketVar, "the stack's output BucketName, for notifications too large for SQS"},
@@ -95,6 +97,7 @@ type settings struct {
 	crm                                                 *url.URL
 	signers                                             []*standardwebhooks.Webhook
 	secretARN                                           string // has the signing secrets; then there are no signers yet
+	webhookSecretARN                                    string // has Nylas's webhook secret; "": no second verification
 	headers                                             http.Header
 	concurrency                                         int
 	timeout, stop, retryMin, retryMax                   time.Duration // 0: the consumer's default
@@ -150,6 +153,11 @@ func load(environ []string) (settings, error) {
 		}
 	}
 	s.signingSecrets(get, problem)
+	if s.webhookSecretARN = get(webhookVar); s.webhookSecretARN != "" {
+		if err := checkSecretARN(s.webhookSecretARN); err != nil {
+			problem(webhookVar, "%v", err)
+		}
+	}
 	if file := get(headersVar); file != "" {
 		text, err := os.ReadFile(file)
 		if err == nil {

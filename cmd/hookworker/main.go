@@ -143,6 +143,13 @@ func run(ctx context.Context, args, environ []string, stdout, logs io.Writer) er
 		Logger:             slog.New(slog.NewJSONHandler(logs, &slog.HandlerOptions{Level: s.logLevel})),
 		Observe:            m.observe,
 	}
+	if s.webhookSecretARN != "" {
+		secret := &webhookSecret{client: secretsmanager.NewFromConfig(cfg), arn: s.webhookSecretARN}
+		if _, err := secret.keys(ctx); err != nil { // at once, and not as a worker that waits for ever
+			return err
+		}
+		secret.verify(&c)
+	}
 	if s.bucket != "" {
 		c.Bucket = s.bucket
 		c.S3 = s3.NewFromConfig(cfg, func(o *s3.Options) {

@@ -70,6 +70,8 @@ func TestMoreSettings(t *testing.T) {
 		"misspelt":              {"HOOKWORKER_CONCURENCY", "20", "HOOKWORKER_CONCURENCY is no setting"},
 		"secrets twice":         {secretsFileVar, write(t, signingSecret), "only one of them can be set"},
 		"and a third time":      {secretARNVar, "arn:aws:secretsmanager:eu-west-1:111122223333:secret:x", "only one of them can be set"},
+		"no ARN":                {webhookVar, "nylas-secret", webhookVar + " is not the ARN of a secret"},
+		"ARN of something else": {webhookVar, "arn:aws:kms:eu-west-1:111122223333:key/x", "the stack's output SecretName is"},
 		"headers of ours":       {headersVar, write(t, "webhook-id: 1"), "line 1: webhook-id is set by hookworker itself"},
 		"headers that are gone": {headersVar, "/nowhere/headers", headersVar + " cannot be used"},
 		"a status that is OK":   {rejectVar, "200", rejectVar},

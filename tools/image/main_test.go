@@ -2,13 +2,18 @@ package main
 
 import (
 	"archive/tar"
+	"debug/buildinfo"
+	"debug/elf"
 	"errors"
 	"io"
+	"log"
 	"net/http/httptest"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"runtime"
+	"runtime/debug"
+	"slices"
 	"strings"
 	"testing"
 
@@ -21,7 +26,7 @@ import (
 )
 
 func TestImage(t *testing.T) {
-	registered := httptest.NewServer(registry.New())
+	registered := httptest.NewServer(registry.New(registry.Logger(log.New(io.Discard, "", 0))))
 	defer registered.Close()
 	reference := strings.TrimPrefix(registered.URL, "http://") + "/hookworker:v1"
 	out := filepath.Join(t.TempDir(), "layout")
@@ -71,6 +76,7 @@ func TestImage(t *testing.T) {
 			t.Errorf("%s/%s, made %s", config.OS, config.Architecture, config.Created)
 		}
 		dir := unpack(t, image)
+		alone(t, filepath.Join(dir, "hookworker"), config.Architecture)
 		if m.Platform.Architecture != runtime.GOARCH {
 			continue
 		}
@@ -81,6 +87,32 @@ func TestImage(t *testing.T) {
 		if err != nil || !strings.HasPrefix(string(said), "hookworker ") {
 			t.Errorf("%v: %s", err, said)
 		}
+	}
+}
+
+// alone holds that the program is for that architecture and needs no file beside it, as there
+// is none: no loader, no library, no certificates.
+func alone(t *testing.T, path, architecture string) {
+	t.Helper()
+	program, err := elf.Open(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = program.Close() }()
+	if want := map[string]elf.Machine{"amd64": elf.EM_X86_64, "arm64": elf.EM_AARCH64}[architecture]; program.Machine != want {
+		t.Errorf("the image is for %s, and its program for %s", architecture, program.Machine)
+	}
+	for _, part := range program.Progs {
+		if part.Type == elf.PT_INTERP {
+			t.Errorf("%s: the program asks for a loader, which the image does not have", architecture)
+		}
+	}
+	info, err := buildinfo.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !slices.ContainsFunc(info.Deps, func(d *debug.Module) bool { return d.Path == "golang.org/x/crypto/x509roots/fallback" }) {
+		t.Errorf("%s: the program has no authorities, and the image has none either: TLS would trust nobody", architecture)
 	}
 }
 

@@ -6,10 +6,10 @@ import (
 )
 
 // blameAt is how improbable the failures of a message must be, by the rate at which
-// others fail, before they are its own fault: less than one in 5,000, as a natural
+// others fail, before they are its own fault: less than one in 50,000, as a natural
 // logarithm. A message that the system would take is a dead letter only when that
 // happens at each of its five receives.
-var blameAt = math.Log(5000)
+var blameAt = math.Log(50_000)
 
 // outrun is the suspicion from which on a message says nothing about the system: seven
 // others got through where it did not.

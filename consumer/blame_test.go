@@ -172,9 +172,9 @@ func TestBlame(t *testing.T) {
 		"its grant is unwell, perhaps":          {tries: 5, elsewhere: yes(9), grant: 1, after: math.Log(10)},
 		"its grant was unwell":                  {tries: 5, others: yes(9), grant: 2, after: math.Log(10)},
 		"once is not enough":                    {tries: 1, suspicion: 99, others: yes(9), after: 99 + math.Log(10)},
-		"twice is, when it is improbable":       {tries: 2, suspicion: math.Log(501), others: yes(9), after: math.Log(5010), want: true},
-		"not quite":                             {tries: 2, suspicion: math.Log(499), others: yes(9), after: math.Log(4990)},
-		"silence can be the last word":          {tries: 4, everybody: 2, suspicion: math.Log(4999), atHome: true, after: math.Log(4999) + 1, want: true, alone: 1},
+		"twice is, when it is improbable":       {tries: 2, suspicion: math.Log(5001), others: yes(9), after: math.Log(50_010), want: true},
+		"not quite":                             {tries: 2, suspicion: math.Log(4999), others: yes(9), after: math.Log(49_990)},
+		"silence can be the last word":          {tries: 4, everybody: 2, suspicion: math.Log(49_999), atHome: true, after: math.Log(49_999) + 1, want: true, alone: 1},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {

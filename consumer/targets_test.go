@@ -93,8 +93,8 @@ func TestTwoTargetsBehindOneConsumer(t *testing.T) {
 	})
 	// What a domain for each target would bring: all, until no more can wait in the process.
 	t.Run("judged by target", func(t *testing.T) {
-		r := targets{rate: 20, percent: 50, down: 15 * time.Minute, grant: func(_ int, target string) string { return target }}.play(t)
-		if r.deadB > 0 || r.held != maxHeld || r.takenA > r.sentA*3/4 {
+		r := targets{rate: 12, percent: 90, down: 10 * time.Minute, grant: func(_ int, target string) string { return target }}.play(t)
+		if r.deadB > 0 || r.held != maxHeld || r.takenA > r.sentA*9/10 {
 			t.Error("it is not so any more")
 		}
 	})

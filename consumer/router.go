@@ -15,6 +15,11 @@ import (
 // that, and "message" handles every message. A type without a handler goes to other; nil
 // rejects it, so that it waits among the dead letters until somebody has written one.
 //
+// The handlers should have one system behind them. Where several fail for themselves, an
+// outage of one holds up the others, or makes dead letters of what it would have taken: a
+// consumer judges everything and each grant, not each type. Give each system a queue and a
+// consumer of its own, as the example for several targets does.
+//
 // https://developer.nylas.com/docs/v3/notifications/#truncated-webhook-notifications
 func ByType(handlers map[string]Handler, other Handler) Handler {
 	return func(ctx context.Context, n notification.Notification) error {

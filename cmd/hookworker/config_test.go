@@ -3,10 +3,17 @@ package main
 import (
 	"encoding/base64"
 	"maps"
+	"net/http"
+	"net/http/httptest"
 	"os"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/onepagecrm/nylas-webhooks/consumer"
 )
 
 const signingSecret = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
@@ -85,6 +92,31 @@ func TestREADME(t *testing.T) {
 	for _, name := range names {
 		if !strings.Contains(string(text), "`"+name+"`") {
 			t.Errorf("README.md does not name %s", name)
+		}
+	}
+	// An alert on what is not there never rings.
+	registry := prometheus.NewRegistry()
+	m := newMetrics(registry, time.Second)
+	m.watch(registry, func() consumer.Status { return consumer.Status{} })
+	m.answered("200", 0)
+	w := httptest.NewRecorder()
+	pages(registry, nil, 1).ServeHTTP(w, httptest.NewRequest(http.MethodGet, "/metrics", nil))
+	_, alerts, _ := strings.Cut(string(text), "## Watching it")
+	rules := strings.Count(alerts, "- alert: ")
+	metrics, kinds := regexp.MustCompile(`hookworker_\w+`).FindAllString(alerts, -1), regexp.MustCompile(`kind=~?"([^"]+)"`).FindAllStringSubmatch(alerts, -1)
+	if rules == 0 || strings.Count(alerts, " expr: ") != rules || len(metrics) < rules || len(kinds) == 0 {
+		t.Errorf("%d alerts, %d metrics, %d kinds of events in README.md", rules, len(metrics), len(kinds))
+	}
+	for _, name := range metrics {
+		if !strings.Contains(w.Body.String(), "\n"+name+"{") && !strings.Contains(w.Body.String(), "\n"+name+" ") {
+			t.Errorf("README.md has an alert on %s, which is no metric", name)
+		}
+	}
+	for _, kind := range kinds {
+		for one := range strings.SplitSeq(kind[1], "|") {
+			if !strings.Contains(w.Body.String(), `hookworker_events_total{kind="`+one+`"} 0`) {
+				t.Errorf("README.md has an alert on events of kind %q, which are not counted from the start", one)
+			}
 		}
 	}
 }

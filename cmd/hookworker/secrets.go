@@ -9,6 +9,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
 	standardwebhooks "github.com/standard-webhooks/standard-webhooks/libraries/go"
+
+	"github.com/onepagecrm/nylas-webhooks/internal/awserror"
 )
 
 // secretTimeout is for one read at the start, with the SDK's tries.
@@ -26,7 +28,8 @@ func fetchSigners(ctx context.Context, client secretReader, arn string) ([]*stan
 	defer cancel()
 	out, err := client.GetSecretValue(ctx, &secretsmanager.GetSecretValueInput{SecretId: &arn})
 	if err != nil {
-		return nil, fmt.Errorf("%s cannot be read: %w", secretARNVar, err)
+		// Its text without what something on the way may have answered, the secret included.
+		return nil, fmt.Errorf("%s cannot be read: %s", secretARNVar, awserror.Text(err))
 	}
 	// What answered in its place, as a proxy, names no version.
 	if aws.ToString(out.VersionId) == "" {

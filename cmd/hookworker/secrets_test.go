@@ -8,6 +8,7 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
+	"github.com/aws/smithy-go"
 )
 
 type stored struct {
@@ -32,7 +33,10 @@ func TestSigningSecretsFromSecretsManager(t *testing.T) {
 	if err != nil || len(signers) != 2 || store.asked != arn {
 		t.Errorf("%v, %d signers, asked for %s", err, len(signers), store.asked)
 	}
+	// A proxy on the way may answer with what it saw.
+	echo := &smithy.OperationError{ServiceID: "Secrets Manager", OperationName: "GetSecretValue", Err: &smithy.GenericAPIError{Code: "BadGateway", Message: "no answer to " + signingSecret}}
 	for says, store := range map[string]*stored{
+		"Secrets Manager GetSecretValue: BadGateway":            {err: echo},
 		"cannot be read: no such secret":                        {err: errors.New("no such secret"), version: "v", value: signingSecret},
 		"the answer is not that of Secrets Manager":             {value: signingSecret},
 		"the secret's value is not set, or empty":               {version: "v"},

@@ -28,9 +28,9 @@
 // shrinks with each failure and grows with each success, up to [Config.Concurrency]. When
 // everything fails there is one attempt, then another after [Config.PauseMin], doubling up
 // to [Config.PauseMax]. When one gets through it is two at once, then four. The same is
-// decided for each grant alone, so that a mailbox, or a shard of up to a hundred, that is unwell
-// does not hold up the others (ADR 12 has the limit). New messages go before those that failed. What the scenarios show is in
-// docs/consumer.md of this repository.
+// decided for each grant alone, so that a mailbox, or a shard of up to a hundred, that is
+// unwell does not hold up the others (ADR 12 has the limit). New messages go before those
+// that failed. What the scenarios show is in docs/consumer.md of this repository.
 //
 // # What it promises
 //

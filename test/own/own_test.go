@@ -3,6 +3,7 @@ package own
 import (
 	"bytes"
 	"net/http"
+	"os"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -31,6 +32,11 @@ func TestACompanysRepository(t *testing.T) {
 	in(t, dir, "go", "run", ".", "-check", "crm")
 
 	outputs := deploy(t, dir, "NylasWebhooks-crmdev")
+	// What the company wants on all stacks is on them.
+	template, err := os.ReadFile(filepath.Join(dir, "cdk.out", "NylasWebhooks-crmdev.template.json"))
+	if err != nil || strings.Count(string(template), `"Key": "Owner"`) < 5 {
+		t.Errorf("%v; the company's tag is on %d resources", err, strings.Count(string(template), `"Key": "Owner"`))
+	}
 	// Its hookctl is the module's own version, and finds the stage.
 	const secret = "0123456789abcdefghijklmnopqrstuv"
 	in(t, dir, "sh", "-c", `printf %s "$0" | go tool hookctl secret set --stage crmdev`, secret)

@@ -42,6 +42,13 @@ type Domain struct {
 	HostedZoneID string
 }
 
+// Threshold is that of an alarm.
+type Threshold struct {
+	// Limit is in the unit of the alarm's metric: seconds of an age, a number of messages.
+	Limit  float64
+	Reason string
+}
+
 // Stage is one deployment of the stack.
 type Stage struct {
 	// Name is lower case and short ("prod"). It is part of the stack's, the API's
@@ -117,6 +124,9 @@ type Stage struct {
 	QuietEventsPerMinute int
 	// Pages hears of alarms that need somebody at once, Tickets of the others.
 	Pages, Tickets Recipients
+	// Thresholds are other thresholds than the table's (infra/webhooks/alarmtable.go has each
+	// with its reason), by role ("QueueAge"), in the alarm's own unit. The page says so.
+	Thresholds map[string]Threshold
 	// AlarmsOff names alarms this stage does without, by role ("QueueAge"), each with
 	// the reason.
 	AlarmsOff map[string]string

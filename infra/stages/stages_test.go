@@ -73,6 +73,9 @@ func TestValidateSaysWhatToDo(t *testing.T) {
 		{"negative traffic", func(s *Stage) { s.QuietEventsPerMinute = -1 }, "-1 events"},
 		{"no mail address", func(s *Stage) { s.Tickets.Emails = []string{"ops"} }, `"ops" is not a plain mail address`},
 		{"endpoint without TLS", func(s *Stage) { s.Pages.Endpoints = []string{"http://example.com"} }, "https"},
+		{"threshold without a reason", func(s *Stage) { s.Thresholds = map[string]Threshold{"Backlog": {Limit: 1}} }, "alarm Backlog has another threshold without a reason"},
+		{"threshold below 0", func(s *Stage) { s.Thresholds = map[string]Threshold{"Backlog": {-1, "x"}} }, "the threshold -1 of alarm Backlog"},
+		{"threshold of an alarm that is off", func(s *Stage) { s.Thresholds = map[string]Threshold{"QueueAge": {1, "x"}} }, "alarm QueueAge has another threshold and is switched off"},
 		{"alarm off without a reason", func(s *Stage) { s.AlarmsOff["Backlog"] = " " }, "alarm Backlog is switched off without a reason"},
 	}
 	for _, tt := range tests {

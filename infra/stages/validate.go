@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"math"
 	"net/mail"
 	"net/url"
 	"regexp"
@@ -187,6 +188,18 @@ func (s Stage) validateAlarms(p *problems) {
 			if u, err := url.Parse(endpoint); err != nil || u.Scheme != "https" || u.Host == "" {
 				p.addf("an alarm endpoint is not an https URL.") // which may hold a token, so it is not repeated
 			}
+		}
+	}
+	for _, role := range slices.Sorted(maps.Keys(s.Thresholds)) {
+		threshold := s.Thresholds[role]
+		if strings.TrimSpace(threshold.Reason) == "" {
+			p.addf("alarm %s has another threshold without a reason. Write one, it is read when the alarm rings.", role)
+		}
+		if threshold.Limit < 0 || math.IsNaN(threshold.Limit) || math.IsInf(threshold.Limit, 0) {
+			p.addf("the threshold %g of alarm %s cannot be. Set 0 or more.", threshold.Limit, role)
+		}
+		if _, off := s.AlarmsOff[role]; off {
+			p.addf("alarm %s has another threshold and is switched off. Keep one of them.", role)
 		}
 	}
 	for _, role := range slices.Sorted(maps.Keys(s.AlarmsOff)) {

@@ -70,11 +70,16 @@ func newAlarms(stack awscdk.Stack, stage stages.Stage, endpoint endpoint, receiv
 		ticket: awscloudwatchactions.NewSnsAction(newTopic(stack, "Tickets", stage.Tickets)),
 	}
 	made := make(alarms)
-	off := maps.Clone(stage.AlarmsOff)
+	off, thresholds := maps.Clone(stage.AlarmsOff), maps.Clone(stage.Thresholds)
 	for _, a := range alarmTable(stack, stage, endpoint, receiver, queues, bucket) {
 		if _, ok := off[a.role]; ok {
 			delete(off, a.role)
 			continue
+		}
+		if threshold, ok := thresholds[a.role]; ok {
+			a.means += fmt.Sprintf(" On this stage it rings at %g instead of %g: %s", threshold.Limit, a.limit, threshold.Reason)
+			a.limit = threshold.Limit
+			delete(thresholds, a.role)
 		}
 		alarm := awscloudwatch.NewAlarm(stack, jsii.String(a.role+"Alarm"), &awscloudwatch.AlarmProps{
 			AlarmName:          jsii.String(StackName(stage) + "-" + a.role),
@@ -94,9 +99,10 @@ func newAlarms(stack awscdk.Stack, stage stages.Stage, endpoint endpoint, receiv
 		delete(off, "SignaturesFailing")
 		delete(off, "Silence")
 	}
-	if len(off) > 0 {
-		return nil, fmt.Errorf("%s: switches off alarms that do not exist: %s. The names are in infra/webhooks/alarmtable.go.",
-			stage.Name, strings.Join(slices.Sorted(maps.Keys(off)), ", "))
+	unknown := append(slices.Sorted(maps.Keys(off)), slices.Sorted(maps.Keys(thresholds))...)
+	if len(unknown) > 0 {
+		return nil, fmt.Errorf("%s: switches off, or sets the threshold of, alarms that do not exist: %s. The names are the headings of docs/runbook.md.",
+			stage.Name, strings.Join(unknown, ", "))
 	}
 	return made, nil
 }

@@ -137,3 +137,27 @@ func TestRetentionOfAStage(t *testing.T) {
 		}
 	}
 }
+
+// A threshold of one's own is what the alarm has, and the page says so.
+func TestThresholdsOfAStage(t *testing.T) {
+	stage := synth.Named("dev")
+	stage.Thresholds = map[string]stages.Threshold{"QueueAge": {Limit: 1800, Reason: "the CRM works by night"}}
+	made := synthesized(t, stage)
+	var f findings
+	f.want("the threshold", made.props(alarmType, "QueueAgeAlarm").at("Threshold"), 1800)
+	f.want("another alarm's", made.props(alarmType, "BacklogAlarm").at("Threshold"), stacks["dev"].template.props(alarmType, "BacklogAlarm").at("Threshold"))
+	for _, finding := range f {
+		t.Error(finding)
+	}
+	if page := text(made.props(alarmType, "QueueAgeAlarm").at("AlarmDescription")); !strings.Contains(page, "On this stage it rings at 1800 instead of 300: the CRM works by night") {
+		t.Errorf("the page does not say so: %s", page)
+	}
+	stage.Thresholds = map[string]stages.Threshold{"QueueAgee": {Limit: 1, Reason: "mistyped"}}
+	app, err := synth.NewApp(root, filepath.Join(t.TempDir(), "out"), false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := webhooks.NewStack(app, stage, webhooks.NewBuilder(root)); err == nil || !strings.Contains(err.Error(), "QueueAgee") {
+		t.Errorf("the threshold of an alarm that does not exist: %v", err)
+	}
+}

@@ -31,11 +31,16 @@ def place(assembly, stack):
     assembly the directory of `cdk synth`; a stack with a slash is in an assembly inside it.
     https://docs.aws.amazon.com/cdk/v2/guide/configure-synth.html
     """
+    account, _, region = artifact(assembly, stack)[0]["environment"].removeprefix("aws://").partition("/")
+    return tuple(None if name.startswith("unknown-") else name for name in (account, region))
+
+
+def artifact(assembly, stack):
+    """The stack's entry in the assembly's manifest, and the directory of that."""
     for manifest in Path(assembly).glob("**/manifest.json"):
-        for artifact in json.loads(manifest.read_text(encoding="utf-8"))["artifacts"].values():
-            if artifact["type"] == "aws:cloudformation:stack" and artifact.get("displayName") == stack:
-                account, _, region = artifact["environment"].removeprefix("aws://").partition("/")
-                return tuple(None if name.startswith("unknown-") else name for name in (account, region))
+        for entry in json.loads(manifest.read_text(encoding="utf-8"))["artifacts"].values():
+            if entry["type"] == "aws:cloudformation:stack" and entry.get("displayName") == stack:
+                return entry, manifest.parent
     raise Problem(f"there is no stack {stack} in {assembly}. make synth writes it.")
 
 
@@ -64,8 +69,8 @@ def check(verb, assembly, stack):
         deployable(session, name, region)
     if verb == "deploy" and name != LOCAL_STACK:
         logging_role(session, name, mine, region)
-        quotas(session, template(assembly, name), name, region)
-        key_in_use(session, template(assembly, name), name, region)
+        quotas(session, template(assembly, stack), name, region)
+        key_in_use(session, template(assembly, stack), name, region)
     print(f"{verb}: {name} in account {mine}, region {region}", flush=True)
     return session, region, name
 
@@ -174,9 +179,10 @@ def stays(session, name, region):
     return "\nThat leaves behind, because the stage retains it:" + "".join(kept) if kept else ""
 
 
-def template(assembly, name):
-    """The template of a stack in an assembly (a directory of `cdk synth`)."""
-    return json.loads(next(Path(assembly).glob(f"**/{name}.template.json")).read_text(encoding="utf-8"))
+def template(assembly, stack):
+    """The template of a stack in an assembly. Its file has another name where the assembly is inside another."""
+    entry, directory = artifact(assembly, stack)
+    return json.loads((directory / entry["properties"]["templateFile"]).read_text(encoding="utf-8"))
 
 
 def quotas(session, stack, name, region):

@@ -2,6 +2,7 @@
 
 import contextlib
 import io
+import json
 import pathlib
 import tempfile
 import unittest
@@ -222,6 +223,27 @@ class Check(unittest.TestCase):
     def test_every_step(self):
         self.assertEqual(self.check(), ["caller", "deployable", "logging_role", "quotas", "key_in_use"])
         self.assertEqual(self.check(verb="diff"), ["caller"])
+
+
+class Assembly(unittest.TestCase):
+    """The account's stack is in an assembly inside the assembly, where its template's file has another name."""
+
+    def test_nested(self):
+        with tempfile.TemporaryDirectory() as directory:
+            outer, inner = pathlib.Path(directory), pathlib.Path(directory) / "assembly-account"
+            inner.mkdir()
+            for folder, stack, file, environment in (
+                (outer, "NylasWebhooks-prod", "NylasWebhooks-prod.template.json", "aws://111122223333/eu-west-1"),
+                (inner, "account/NylasWebhooks-account", "accountNylasWebhooksaccountF5E8CB5E.template.json", "aws://unknown-account/unknown-region"),
+            ):
+                (folder / "manifest.json").write_text(json.dumps({"artifacts": {"x": {
+                    "type": "aws:cloudformation:stack", "displayName": stack, "environment": environment, "properties": {"templateFile": file}}}}))
+                (folder / file).write_text(json.dumps({"Resources": {}, "Description": stack}))
+            for stack, place in (("NylasWebhooks-prod", ("111122223333", "eu-west-1")), ("account/NylasWebhooks-account", (None, None))):
+                self.assertEqual(account.place(outer, stack), place)
+                self.assertEqual(account.template(outer, stack)["Description"], stack)
+            with self.assertRaises(account.Problem):
+                account.template(outer, "NylasWebhooks-account")
 
 
 if __name__ == "__main__":

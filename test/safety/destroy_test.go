@@ -46,6 +46,39 @@ func says(t *testing.T, text string, sentences ...string) {
 	}
 }
 
+// README's steps of a deployment, in their order, with make as people call it.
+func TestDeployByMake(t *testing.T) {
+	stacks := cloudformation.NewFromConfig(settings(t))
+	if _, err := account.Run(t.Context(), account.CDK(), "bootstrap", "--app", "true", "aws://000000000000/us-east-1"); err != nil {
+		t.Fatal(err)
+	}
+	output, err := in(t, shell(), "", nil, long, "make", "diff", "STAGE=dev")
+	if err != nil {
+		t.Fatalf("make diff: %v\n%s", err, output)
+	}
+	says(t, output, "diff: NylasWebhooks-dev in account 000000000000, region us-east-1")
+	if output, err = in(t, shell(), "", nil, long, "make", "deploy", "STAGE=staging"); err == nil {
+		t.Fatalf("deployed, and nobody has said where and whom to page\n%s", output)
+	}
+	says(t, output, "has nobody to page")
+	// The stage dev needs the role; without it the sentence says how to make it.
+	if output, err = in(t, shell(), "", nil, long, "make", "deploy", "STAGE=dev"); err == nil {
+		t.Fatalf("deployed without API Gateway's logging role\n%s", output)
+	}
+	says(t, output, "make deploy STAGE=account")
+	// CDK_REQUIRE_APPROVAL: there is no terminal at which the CDK CLI could ask.
+	unasked := append(shell(), "CDK_REQUIRE_APPROVAL=never")
+	output, err = in(t, unasked, "", nil, long, "make", "deploy", "STAGE=account")
+	if got := status(t, stacks, "NylasWebhooks-account"); err != nil || got != "CREATE_COMPLETE" {
+		t.Fatalf("make deploy STAGE=account: %v, %s\n%s", err, got, output)
+	}
+	// Then nothing is in the way but the engine's quota of concurrency, which is below the stage's.
+	if output, err = in(t, unasked, "", nil, long, "make", "deploy", "STAGE=dev"); err == nil {
+		t.Fatalf("deployed into an account that is too small\n%s", output)
+	}
+	says(t, output, "NylasWebhooks-dev does not fit into this account", "set the stage to what there is")
+}
+
 func TestDestroyDev(t *testing.T) {
 	cfg := settings(t)
 	stacks, objects, queues, identities := cloudformation.NewFromConfig(cfg), s3.NewFromConfig(cfg, func(o *s3.Options) { o.UsePathStyle = true }), sqs.NewFromConfig(cfg), iam.NewFromConfig(cfg)

@@ -153,28 +153,29 @@ func TestBlame(t *testing.T) {
 	}{
 		"busy is never its fault": {failing: failing{busy: true}, tries: 9, suspicion: 99, others: []bool{true}, after: 99},
 
-		"a plain error is its fault":            {failing: failing{plain: true}, tries: 1, want: true, alone: 1},
-		"with four others":                      {failing: failing{plain: true}, tries: 1, everybody: 4, grant: 4, want: true, alone: 1},
-		"not with five others":                  {failing: failing{plain: true}, tries: 1, everybody: 5, alone: 1},
-		"nor with five of its grant":            {failing: failing{plain: true}, tries: 1, grant: 5, alone: 1},
-		"nobody else came":                      {tries: 5, everybody: 2, alone: 1},
-		"nobody got through":                    {tries: 5, others: []bool{false}, elsewhere: []bool{false}, alone: 1},
-		"nobody else came, and it is outrun":    {tries: 5, everybody: 2, suspicion: math.Log(9), after: math.Log(9) + 0.25, alone: 1},
-		"nobody else came, and it is known":     {tries: 5, everybody: 2, repeats: 3, after: 3, alone: 1},
-		"known from silence, which speaks once": {tries: 5, everybody: 2, repeats: 3, silent: true, suspicion: math.Log(9), after: math.Log(9), alone: 1},
-		"known, and little is said":             {tries: 5, everybody: 2, repeats: 3, suspicion: math.Log(9), after: math.Log(9) + 3, alone: 1},
-		"one got through":                       {tries: 5, others: []bool{true}, after: math.Log(2)},
-		"nine got through":                      {tries: 5, others: yes(9), after: math.Log(10)},
-		"one elsewhere":                         {tries: 5, elsewhere: []bool{true}, after: math.Log(2)},
-		"its grant is worse than the rest":      {tries: 5, others: []bool{true, false}, elsewhere: yes(7), after: math.Log(1.5)},
-		"the rest is worse than its grant":      {tries: 5, others: yes(1), elsewhere: []bool{true, false, false}, after: math.Log(5.0 / 3)},
-		"its grant is unwell":                   {tries: 5, elsewhere: yes(99), grant: 2},
-		"its grant is unwell, perhaps":          {tries: 5, elsewhere: yes(9), grant: 1, after: math.Log(10)},
-		"its grant was unwell":                  {tries: 5, others: yes(9), grant: 2, after: math.Log(10)},
-		"once is not enough":                    {tries: 1, suspicion: 99, others: yes(9), after: 99 + math.Log(10)},
-		"twice is, when it is improbable":       {tries: 2, suspicion: math.Log(5001), others: yes(9), after: math.Log(50_010), want: true},
-		"not quite":                             {tries: 2, suspicion: math.Log(4999), others: yes(9), after: math.Log(49_990)},
-		"silence can be the last word":          {tries: 4, everybody: 2, suspicion: math.Log(49_999), atHome: true, after: math.Log(49_999) + 1, want: true, alone: 1},
+		"a plain error is its fault":                    {failing: failing{plain: true}, tries: 1, want: true, alone: 1},
+		"with four others":                              {failing: failing{plain: true}, tries: 1, everybody: 4, grant: 4, want: true, alone: 1},
+		"not with five others":                          {failing: failing{plain: true}, tries: 1, everybody: 5, alone: 1},
+		"nor with five of its grant":                    {failing: failing{plain: true}, tries: 1, grant: 5, alone: 1},
+		"nobody else came":                              {tries: 5, everybody: 2, alone: 1},
+		"nobody got through":                            {tries: 5, others: []bool{false}, elsewhere: []bool{false}, alone: 1},
+		"nobody else came, and it is outrun":            {tries: 5, everybody: 2, suspicion: math.Log(9), after: math.Log(9) + 0.25, alone: 1},
+		"nobody else came, and it is known":             {tries: 5, everybody: 2, repeats: 3, after: 3, alone: 1},
+		"known from silence, which speaks once":         {tries: 5, everybody: 2, repeats: 3, silent: true, suspicion: math.Log(9), after: math.Log(9), alone: 1},
+		"known, and little is said":                     {tries: 5, everybody: 2, repeats: 3, suspicion: math.Log(9), after: math.Log(9) + 3, alone: 1},
+		"one got through":                               {tries: 5, others: []bool{true}, after: math.Log(2)},
+		"nine got through":                              {tries: 5, others: yes(9), after: math.Log(10)},
+		"one elsewhere":                                 {tries: 5, elsewhere: []bool{true}, after: math.Log(2)},
+		"its grant is worse than the rest":              {tries: 5, others: []bool{true, false}, elsewhere: yes(7), after: math.Log(1.5)},
+		"one of its grant failed as well, and no other": {tries: 5, others: []bool{false}, elsewhere: yes(7), grant: 1},
+		"the rest is worse than its grant":              {tries: 5, others: yes(1), elsewhere: []bool{true, false, false}, after: math.Log(5.0 / 3)},
+		"its grant is unwell":                           {tries: 5, elsewhere: yes(99), grant: 2},
+		"its grant is unwell, perhaps":                  {tries: 5, elsewhere: yes(9), grant: 1, after: math.Log(10)},
+		"its grant was unwell":                          {tries: 5, others: yes(9), grant: 2, after: math.Log(10)},
+		"once is not enough":                            {tries: 1, suspicion: 99, others: yes(9), after: 99 + math.Log(10)},
+		"twice is, when it is improbable":               {tries: 2, suspicion: math.Log(5001), others: yes(9), after: math.Log(50_010), want: true},
+		"not quite":                                     {tries: 2, suspicion: math.Log(4999), others: yes(9), after: math.Log(49_990)},
+		"silence can be the last word":                  {tries: 4, everybody: 2, suspicion: math.Log(49_999), atHome: true, after: math.Log(49_999) + 1, want: true, alone: 1},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -221,6 +222,9 @@ func yes(n int) []bool {
 
 // equivalent mutant: blames: m.suspicion < blameAt -> m.suspicion <= blameAt
 // A sum of logarithms that is exactly the border's does not occur.
+
+// equivalent mutant: blames: 0 -> 1
+// Of a grant that nothing failed in lately: one that fails alone is judged as none.
 
 // What a fetch from S3 says is remembered at a message's first attempt alone.
 func TestFetchesAreRemembered(t *testing.T) {

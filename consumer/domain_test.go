@@ -120,6 +120,21 @@ func TestTenFailuresInARowAreAPause(t *testing.T) {
 	})
 }
 
+// What began before a pause that is over says nothing of the system as it is now.
+func TestAttemptsFromBeforeAPauseDoNotCount(t *testing.T) {
+	p := aDomain()
+	p.epoch, p.limit = 2, 5
+	if p.failure(1, false, true, true, "old") != 0 || p.limit != 5 || p.failed != 0 {
+		t.Errorf("an old failure counts: %+v", p)
+	}
+	if p.succeeded(1, false); p.limit != 5 {
+		t.Errorf("an old success counts: %+v", p)
+	}
+	if p.succeeded(2, false); p.limit != 5.75 {
+		t.Errorf("a success of now does not count: %+v", p)
+	}
+}
+
 func TestPauses(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		within := func(what string, d, low, high time.Duration) {
@@ -188,9 +203,11 @@ func TestASickGrantDoesNotHoldAllHandlers(t *testing.T) {
 			t.Errorf("sick, and %d at work: %v", running, !want)
 		}
 	}
-	p.most, p.running = 2, 0
-	if !p.open(now, false) {
-		t.Error("not one")
+	p.most = 2
+	for running, want := range map[int]bool{0: true, 1: false} { // one of two, not none
+		if p.running = running; p.open(now, false) != want {
+			t.Errorf("sick, for two handlers, and %d at work: %v", running, !want)
+		}
 	}
 	p.failed, p.most, p.bounded, p.limit = 0, 10, true, 4.5
 	for running, want := range map[int]bool{3: true, 4: false} {

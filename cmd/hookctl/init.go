@@ -36,7 +36,7 @@ this one, with its CDK app, Makefile, workflow and a page of text. Its make test
 once. What is not given by flags is asked.
 
 In a folder that has such a repository already, it compares what is for the tools
-(Makefile, cdk.json, package.json, workflows) with what this version of hookctl would
+(Makefile, cdk.json, package.json, the workflow ci.yml) with what this version of hookctl would
 write, and changes nothing; --update takes this version's. What is yours (main.go,
 go.mod, README.md) it never touches. The exit code is 1 where something differs.`,
 		Example: `  hookctl init acme-webhooks

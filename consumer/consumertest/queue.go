@@ -12,6 +12,7 @@ package consumertest
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strconv"
 	"sync"
 	"time"
@@ -170,6 +171,12 @@ func (q *Queue) Rejected() []*sqs.SendMessageInput {
 
 // ReceiveMessage waits, as a long poll does, until there is a message.
 func (q *Queue) ReceiveMessage(ctx context.Context, in *sqs.ReceiveMessageInput, _ ...func(*sqs.Options)) (*sqs.ReceiveMessageOutput, error) {
+	if err := ours(in.QueueUrl); err != nil {
+		return nil, err
+	}
+	if hidden := in.VisibilityTimeout; hidden < 0 || seconds(hidden) > maxHidden {
+		return nil, refused("InvalidParameterValue", "VisibilityTimeout of %d s", hidden)
+	}
 	if in.MaxNumberOfMessages < 1 || in.MaxNumberOfMessages > maxBatch || in.WaitTimeSeconds < 0 || in.WaitTimeSeconds > maxWait {
 		return nil, refused("InvalidParameterValue", "%d messages in %d s", in.MaxNumberOfMessages, in.WaitTimeSeconds)
 	}
@@ -177,7 +184,11 @@ func (q *Queue) ReceiveMessage(ctx context.Context, in *sqs.ReceiveMessageInput,
 	deadline := time.Now().Add(time.Duration(in.WaitTimeSeconds) * time.Second)
 	for {
 		q.mu.Lock()
-		out, next := q.take(int(in.MaxNumberOfMessages), seconds(in.VisibilityTimeout))
+		if err := ctx.Err(); err != nil {
+			q.mu.Unlock()
+			return nil, err
+		}
+		out, next := q.take(in)
 		changed := q.changed
 		q.mu.Unlock()
 		if len(out) > 0 || !time.Now().Before(deadline) {
@@ -197,8 +208,8 @@ func (q *Queue) ReceiveMessage(ctx context.Context, in *sqs.ReceiveMessageInput,
 
 // take receives, moves to the dead-letter queue what SQS would move on a receive, and
 // returns when the next message becomes visible.
-func (q *Queue) take(limit int, visibility time.Duration) (out []types.Message, next time.Time) {
-	now := time.Now()
+func (q *Queue) take(in *sqs.ReceiveMessageInput) (out []types.Message, next time.Time) {
+	now, limit, visibility := time.Now(), int(in.MaxNumberOfMessages), seconds(in.VisibilityTimeout)
 	for len(q.waiting) > 0 && q.waiting[0].over() {
 		q.waiting = q.waiting[1:]
 	}
@@ -219,7 +230,7 @@ func (q *Queue) take(limit int, visibility time.Duration) (out []types.Message, 
 			m.handle = fmt.Sprintf("%s/%d", m.ID, len(m.Received))
 			m.Visible = now.Add(visibility)
 			q.received[m.handle] = m
-			out = append(out, m.asReceived())
+			out = append(out, m.asReceived(in.MessageAttributeNames))
 		}
 	}
 	inFlight := 0
@@ -234,9 +245,13 @@ func (q *Queue) take(limit int, visibility time.Duration) (out []types.Message, 
 
 func (m *message) over() bool { return m.Deleted || m.Dead }
 
-func (m *message) asReceived() types.Message {
+// asReceived has the message's attributes that were asked for.
+func (m *message) asReceived(names []string) types.Message {
 	attributes := map[string]types.MessageAttributeValue{}
 	for name, a := range m.Wire.Attributes {
+		if !slices.Contains(names, "All") && !slices.Contains(names, name) {
+			continue
+		}
 		attributes[name] = types.MessageAttributeValue{DataType: aws.String(a.DataType), StringValue: aws.String(a.Value)}
 	}
 	system := map[string]string{"ApproximateReceiveCount": strconv.Itoa(len(m.Received))}
@@ -257,8 +272,12 @@ func (q *Queue) forget(m *message) {
 
 // DeleteMessageBatch deletes what the handles are good for.
 func (q *Queue) DeleteMessageBatch(_ context.Context, in *sqs.DeleteMessageBatchInput, _ ...func(*sqs.Options)) (*sqs.DeleteMessageBatchOutput, error) {
-	if len(in.Entries) < 1 || len(in.Entries) > maxBatch {
-		return nil, refused("TooManyEntriesInBatchRequest", "%d entries", len(in.Entries))
+	var ids []string
+	for _, e := range in.Entries {
+		ids = append(ids, aws.ToString(e.Id))
+	}
+	if err := batch(in.QueueUrl, ids); err != nil {
+		return nil, err
 	}
 	time.Sleep(latency)
 	q.mu.Lock()
@@ -277,6 +296,9 @@ func (q *Queue) DeleteMessageBatch(_ context.Context, in *sqs.DeleteMessageBatch
 
 // ChangeMessageVisibility hides a message from now on for the seconds, 0 to show it.
 func (q *Queue) ChangeMessageVisibility(_ context.Context, in *sqs.ChangeMessageVisibilityInput, _ ...func(*sqs.Options)) (*sqs.ChangeMessageVisibilityOutput, error) {
+	if err := ours(in.QueueUrl); err != nil {
+		return nil, err
+	}
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	if err := q.hide(in.ReceiptHandle, in.VisibilityTimeout); err != nil {
@@ -287,8 +309,12 @@ func (q *Queue) ChangeMessageVisibility(_ context.Context, in *sqs.ChangeMessage
 
 // ChangeMessageVisibilityBatch does so for up to ten.
 func (q *Queue) ChangeMessageVisibilityBatch(_ context.Context, in *sqs.ChangeMessageVisibilityBatchInput, _ ...func(*sqs.Options)) (*sqs.ChangeMessageVisibilityBatchOutput, error) {
-	if len(in.Entries) < 1 || len(in.Entries) > maxBatch {
-		return nil, refused("TooManyEntriesInBatchRequest", "%d entries", len(in.Entries))
+	var ids []string
+	for _, e := range in.Entries {
+		ids = append(ids, aws.ToString(e.Id))
+	}
+	if err := batch(in.QueueUrl, ids); err != nil {
+		return nil, err
 	}
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -319,11 +345,37 @@ func (q *Queue) hide(handle *string, timeout int32) *smithy.GenericAPIError {
 func (q *Queue) SendMessage(_ context.Context, in *sqs.SendMessageInput, _ ...func(*sqs.Options)) (*sqs.SendMessageOutput, error) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
+	if aws.ToString(in.MessageBody) == "" {
+		return nil, refused("MissingParameter", "MessageBody")
+	}
 	if aws.ToString(in.QueueUrl) == URL {
 		return nil, refused("InvalidParameterValue", "a consumer sends to the dead-letter queue, not to the one that it reads")
 	}
 	q.rejected = append(q.rejected, in)
 	return &sqs.SendMessageOutput{MessageId: aws.String(fmt.Sprintf("rejected-%d", len(q.rejected)))}, nil
+}
+
+// ours refuses what is meant for another queue.
+func ours(url *string) *smithy.GenericAPIError {
+	if aws.ToString(url) != URL {
+		return refused("AWS.SimpleQueueService.NonExistentQueue", "there is no queue %q here; consumertest.URL is it", aws.ToString(url))
+	}
+	return nil
+}
+
+// batch refuses a batch that SQS would refuse as a whole.
+func batch(url *string, ids []string) *smithy.GenericAPIError {
+	if err := ours(url); err != nil {
+		return err
+	}
+	if len(ids) < 1 || len(ids) > maxBatch {
+		return refused("TooManyEntriesInBatchRequest", "%d entries", len(ids))
+	}
+	slices.Sort(ids)
+	if len(slices.Compact(slices.Clone(ids))) != len(ids) {
+		return refused("BatchEntryIdsNotDistinct", "%q", ids)
+	}
+	return nil
 }
 
 func seconds(n int32) time.Duration { return time.Duration(n) * time.Second }

@@ -107,7 +107,7 @@ func TestAsStrictAsSQS(t *testing.T) {
 		}
 		first := messages[0].ReceiptHandle
 		hide := func(handle *string, seconds int32) error {
-			_, err := queue.ChangeMessageVisibility(t.Context(), &sqs.ChangeMessageVisibilityInput{ReceiptHandle: handle, VisibilityTimeout: seconds})
+			_, err := queue.ChangeMessageVisibility(t.Context(), &sqs.ChangeMessageVisibilityInput{QueueUrl: aws.String(consumertest.URL), ReceiptHandle: handle, VisibilityTimeout: seconds})
 			return err
 		}
 		is("hidden for more than 12 hours", hide(first, 43_201), "InvalidParameterValue")
@@ -120,7 +120,7 @@ func TestAsStrictAsSQS(t *testing.T) {
 		}
 		is("a stale handle", hide(first, 1), "ReceiptHandleIsInvalid")
 		remove := func(handles ...*string) ([]types.BatchResultErrorEntry, error) {
-			in := &sqs.DeleteMessageBatchInput{}
+			in := &sqs.DeleteMessageBatchInput{QueueUrl: aws.String(consumertest.URL)}
 			for i, h := range handles {
 				in.Entries = append(in.Entries, types.DeleteMessageBatchRequestEntry{Id: aws.String(fmt.Sprint(i)), ReceiptHandle: h})
 			}
@@ -136,8 +136,17 @@ func TestAsStrictAsSQS(t *testing.T) {
 		}
 		_, err = remove(make([]*string, 11)...)
 		is("a batch of eleven", err, "TooManyEntriesInBatchRequest")
-		_, err = queue.SendMessage(t.Context(), &sqs.SendMessageInput{QueueUrl: aws.String(consumertest.URL)})
+		_, err = queue.SendMessage(t.Context(), &sqs.SendMessageInput{QueueUrl: aws.String(consumertest.URL), MessageBody: aws.String("x")})
 		is("a consumer that sends to its own queue", err, "InvalidParameterValue")
+
+		_, err = queue.SendMessage(t.Context(), &sqs.SendMessageInput{QueueUrl: aws.String(consumertest.DeadLetterURL)})
+		is("a dead letter without a body", err, "MissingParameter")
+		_, err = queue.ReceiveMessage(t.Context(), &sqs.ReceiveMessageInput{QueueUrl: aws.String(consumertest.DeadLetterURL), MaxNumberOfMessages: 1})
+		is("another queue", err, "AWS.SimpleQueueService.NonExistentQueue")
+		_, err = queue.ReceiveMessage(t.Context(), &sqs.ReceiveMessageInput{QueueUrl: aws.String(consumertest.URL), MaxNumberOfMessages: 1, VisibilityTimeout: 43_201})
+		is("a receive that hides for more than 12 hours", err, "InvalidParameterValue")
+		_, err = queue.ChangeMessageVisibilityBatch(t.Context(), &sqs.ChangeMessageVisibilityBatchInput{QueueUrl: aws.String(consumertest.URL), Entries: []types.ChangeMessageVisibilityBatchRequestEntry{{Id: aws.String("1")}, {Id: aws.String("1")}}})
+		is("two entries with one id", err, "BatchEntryIdsNotDistinct")
 
 		// Five receives, then it is a dead letter.
 		for queue.Left() > 0 {

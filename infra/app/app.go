@@ -6,7 +6,7 @@
 //
 // One synthesis makes every template and needs neither credentials nor network.
 //
-//	go run ./infra -check prod
+//	go run . -check prod
 //
 // says in sentences what keeps a stage from being deployed, and exits 1 if anything
 // does. CloudFormation refuses the template of such a stage, too.

@@ -1,6 +1,8 @@
 // Package delivery is the stacks of the roles with which GitHub Actions deploys: for each
 // stage one that deploys, one that compares, and one that runs hookctl doctor. None has
-// rights of its own. The first two may assume the roles that `cdk bootstrap` made, and those
+// rights of its own. The trust names the environment and no branch: restrict each environment
+// to the branch main in the repository's settings, or whoever can push any branch has its role.
+// The first two may assume the roles that `cdk bootstrap` made, and those
 // do the work.
 //
 // An administrator deploys them once per stage, by name: delivery/NylasWebhooks-prod-delivery.

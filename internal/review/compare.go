@@ -24,7 +24,12 @@ func Compare(e *Engine, base, head map[string]Stack) ([]Finding, error) {
 		case !inHead:
 			found = []Finding{{Class: Replaced, Code: "stack-removed", Says: "the stack is in the app no more: it stays on AWS as it is, and nobody deploys it"}}
 		case !inBase:
-			found = []Finding{{Class: Changed, Code: "stack-added", Says: "the stack is new"}}
+			// All that is in it is new, and judged as that.
+			var err error
+			if found, err = CompareTemplates(e, map[string]any{}, new.Template); err != nil {
+				return nil, err
+			}
+			found = append(found, Finding{Class: Changed, Code: "stack-added", Says: "the stack is new"})
 		default:
 			var err error
 			if found, err = compareStacks(e, old, new); err != nil {

@@ -85,6 +85,13 @@ var guards = map[string]string{
 	"AWS::CloudTrail::Trail":           "what was recorded is recorded no more",
 }
 
+// quiet are types that do nothing to others by being there.
+var quiet = map[string]bool{
+	"AWS::CloudWatch::Alarm": true, "AWS::CloudWatch::Dashboard": true, "AWS::Logs::LogGroup": true, "AWS::Logs::MetricFilter": true, "AWS::SQS::Queue": true,
+	"AWS::S3::Bucket": true, "AWS::DynamoDB::Table": true, "AWS::KMS::Alias": true, "AWS::SNS::Topic": true, "AWS::SecretsManager::Secret": true,
+	"AWS::Lambda::Function": true, "AWS::Lambda::Alias": true, "AWS::CDK::Metadata": true,
+}
+
 // permits are types that give rights by being there.
 var permits = map[string]bool{
 	"AWS::IAM::Role": true, "AWS::IAM::Policy": true, "AWS::IAM::ManagedPolicy": true, "AWS::IAM::User": true, "AWS::IAM::Group": true,
@@ -142,7 +149,10 @@ func added(kind string, r resource) verdict {
 	if permits[kind] || hasPolicy(r) {
 		return verdict{Widened, "added-permission", "it is new, and gives rights"}
 	}
-	return verdict{Changed, "added", "it is new"}
+	if quiet[kind] {
+		return verdict{Changed, "added", "it is new"}
+	}
+	return verdict{Loosened, "added-unknown", "it is new, and what it does to the others is not to be seen from here"}
 }
 
 func removed(kind string, r resource) verdict {
@@ -156,7 +166,7 @@ func removed(kind string, r resource) verdict {
 		return verdict{Replaced, "removed", "it is removed: " + held(kind, r)}
 	}
 	if permits[kind] {
-		return verdict{Changed, "removed-permission", "it is removed, and the rights that it gave: who needs them?"}
+		return verdict{Loosened, "removed-permission", "it is removed, and the rights that it gave: what stops without them?"}
 	}
 	if hasPolicy(r) {
 		return verdict{Widened, "removed-policy", "it is removed, and what it denied is denied no more"}
@@ -280,5 +290,5 @@ func judgeLeaf(kind string, l leaf, after resource) verdict {
 			return r.judge(l, path, after)
 		}
 	}
-	return verdict{Changed, "unknown", fmt.Sprintf("%s was %s and is %s: no rule knows what that does", path, show(l.old), show(l.new))}
+	return verdict{Loosened, "unknown", fmt.Sprintf("%s was %s and is %s: no rule knows what that does", path, show(l.old), show(l.new))}
 }

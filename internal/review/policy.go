@@ -7,8 +7,8 @@ import (
 	"strings"
 )
 
-// statement is one right of a policy: one action on one resource for one principal. What is not
-// a list, or is a "Not…", stays as it is.
+// statement is one right of a policy: one action on one resource for one principal. A "Not…"
+// stays whole: the more it names, the less it is about.
 type statement struct {
 	effect, action, resource, principal string
 	condition                           string
@@ -23,7 +23,7 @@ func rights(document any) (all map[statement]bool, ok bool) {
 	all = map[statement]bool{}
 	for _, s := range list(object["Statement"]) {
 		one, ok := s.(map[string]any)
-		if !ok {
+		if !ok || one["Effect"] == nil { // Fn::If, say: what it comes to is not to be seen from here
 			return nil, false
 		}
 		for _, action := range each(one, "Action", "NotAction") {
@@ -53,8 +53,8 @@ func each(s map[string]any, name, not string) []string {
 	for _, v := range list(s[name]) {
 		all = append(all, text(v))
 	}
-	for _, v := range list(s[not]) {
-		all = append(all, not+" "+text(v))
+	if s[not] != nil {
+		all = append(all, not+" "+text(s[not]))
 	}
 	if all == nil {
 		all = []string{""} // a trust policy has no resource
@@ -64,18 +64,19 @@ func each(s map[string]any, name, not string) []string {
 
 func principals(s map[string]any) []string {
 	var all []string
-	for _, name := range []string{"Principal", "NotPrincipal"} {
-		switch p := s[name].(type) {
-		case nil:
-		case map[string]any:
-			for kind, who := range p {
-				for _, v := range list(who) {
-					all = append(all, strings.TrimPrefix(name, "Principal")+kind+" "+text(v))
-				}
+	switch p := s["Principal"].(type) {
+	case nil:
+	case map[string]any:
+		for kind, who := range p {
+			for _, v := range list(who) {
+				all = append(all, kind+" "+text(v))
 			}
-		default:
-			all = append(all, name+" "+text(p))
 		}
+	default:
+		all = append(all, "Principal "+text(p))
+	}
+	if s["NotPrincipal"] != nil {
+		all = append(all, "NotPrincipal "+text(s["NotPrincipal"]))
 	}
 	if all == nil {
 		all = []string{""} // an identity's policy has no principal
@@ -109,6 +110,8 @@ func judgePolicy(old, new any) []verdict {
 	for s := range after {
 		switch {
 		case before[s]:
+		case strings.HasPrefix(s.action+"\n"+s.resource+"\n"+s.principal, "Not") || strings.Contains(s.resource+"\n"+s.principal, "Not"):
+			found = append(found, verdict{Widened, "policy-not", "a statement with NotAction, NotResource or NotPrincipal is another: read what it is about now"})
 		case s.effect != "Allow" && s.effect != "Deny":
 			found = append(found, verdict{Widened, "policy-unreadable", fmt.Sprintf("the effect of a statement is %q", s.effect)})
 		case s.effect == "Deny":
@@ -122,10 +125,11 @@ func judgePolicy(old, new any) []verdict {
 	for s := range before {
 		switch {
 		case after[s]:
+		case s.effect == "Allow" && s.condition == "" && conditioned(s, after): // said above
 		case s.effect != "Allow":
 			found = append(found, verdict{Widened, "deny-removed", fmt.Sprintf("%s on %s is denied no more%s", s.action, cut(s.resource), condition(s))})
 		default:
-			found = append(found, verdict{Changed, "allow-removed", fmt.Sprintf("%s may no longer %s on %s: who needs it?", who(s), s.action, cut(s.resource))})
+			found = append(found, verdict{Loosened, "allow-removed", fmt.Sprintf("%s may no longer %s on %s: what stops without it?", who(s), s.action, cut(s.resource))})
 		}
 	}
 	if found == nil {
@@ -147,6 +151,18 @@ func condition(s statement) string {
 		return ""
 	}
 	return ", if " + cut(s.condition)
+}
+
+// conditioned tells whether the right is there under a condition.
+func conditioned(s statement, after map[statement]bool) bool {
+	for other := range after {
+		bare := other
+		bare.condition = ""
+		if other.condition != "" && bare == s {
+			return true
+		}
+	}
+	return false
 }
 
 // narrowed tells whether the right was there with fewer conditions.

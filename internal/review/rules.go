@@ -30,7 +30,7 @@ func moved(code, why string, bad bool) func(leaf, string, resource) verdict {
 	return func(l leaf, path string, _ resource) verdict {
 		old, known := number(l.old)
 		new, known2 := number(l.new)
-		if known && known2 && (new > old) != bad || l.old == nil && known2 {
+		if known && known2 && (new > old) != bad {
 			return verdict{Changed, code, fmt.Sprintf("%s was %s and is %s", path, show(l.old), show(l.new))}
 		}
 		return verdict{Loosened, code, fmt.Sprintf("%s was %s and is %s: %s", path, show(l.old), show(l.new), why)}
@@ -96,12 +96,13 @@ var rules = []rule{
 
 	// How long something is kept.
 	on(`AWS::SQS::Queue`, `MessageRetentionPeriod`, down("retention", "what waits longer is deleted, also of what is there already")),
-	on(`AWS::SQS::Queue`, `RedrivePolicy\.maxReceiveCount`, down("dead-letters", "a message is a dead letter after fewer tries")),
+	on(`AWS::SQS::Queue`, `RedrivePolicy\.maxReceiveCount`, always(Loosened, "dead-letters", "fewer, and a message is a dead letter after fewer tries; many, and a bad one never is")),
 	on(`AWS::SQS::Queue`, `RedrivePolicy`, always(Loosened, "dead-letters", "what fails too often goes elsewhere, or nowhere")),
 	on(`AWS::SQS::Queue`, `RedriveAllowPolicy`, always(Widened, "dead-letters-source", "other queues may put their dead letters here")),
-	on(`AWS::SQS::Queue`, `VisibilityTimeout`, down("visibility", "a message that is still worked on is handed out a second time")),
+	on(`AWS::SQS::Queue`, `VisibilityTimeout`, always(Loosened, "visibility", "shorter, and a message that is still worked on is handed out a second time; longer, and what a consumer that died had waits so long")),
 	on(`AWS::SQS::Queue`, `(Kms.*|SqsManagedSseEnabled)`, always(Loosened, "encryption", "messages rest under another key, or under none")),
-	on(`AWS::SQS::Queue`, `DelaySeconds|MaximumMessageSize|ReceiveMessageWaitTimeSeconds`, always(Changed, "queue", "how the queue behaves")),
+	on(`AWS::SQS::Queue`, `DelaySeconds|MaximumMessageSize`, always(Loosened, "queue", "what the queue takes, and when it hands it out")),
+	on(`AWS::SQS::Queue`, `ReceiveMessageWaitTimeSeconds`, always(Changed, "queue", "how long a receive waits")),
 	on(`AWS::Logs::LogGroup`, `RetentionInDays`, down("retention", "logs are gone earlier")),
 	on(`AWS::Logs::LogGroup`, `KmsKeyId|DataProtectionPolicy`, always(Loosened, "encryption", "logs rest under another key, or are not masked")),
 	on(`AWS::S3::Bucket`, `LifecycleConfiguration.*(Days|DaysAfterInitiation|NoncurrentDays)`, down("retention", "objects are deleted earlier")),
@@ -148,7 +149,8 @@ var rules = []rule{
 	on(`AWS::Route53::RecordSet`, `.*`, always(Replaced, "address", "the name leads elsewhere")),
 
 	// The function.
-	on(`AWS::Lambda::Function`, `Code`, always(CodeOnly, "function-code", "another program")),
+	on(`AWS::Lambda::Function`, `Code\.S3Key`, always(CodeOnly, "function-code", "another program")),
+	on(`AWS::Lambda::Function`, `Code`, always(Loosened, "function-source", "the program comes from elsewhere")),
 	on(`AWS::Lambda::Alias`, `FunctionVersion`, always(CodeOnly, "function-version", "the new version goes live")),
 	on(`AWS::Lambda::Alias`, `.*`, always(Loosened, "function-alias", "which version answers")),
 	on(`AWS::Lambda::Function`, `Role`, always(Widened, "function-role", "it has the rights of another role")),

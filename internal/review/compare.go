@@ -95,11 +95,29 @@ func CompareTemplates(e *Engine, old, new map[string]any) ([]Finding, error) {
 	slices.Sort(ids)
 	for _, id := range ids {
 		a, b := before[id], after[id]
+		if b == nil && a != nil && !succeeded(text(a["Type"]), before, after) {
+			found = append(found, Finding{Class: Changed, Code: "release-gone", Resource: id, Type: text(a["Type"]), Says: "it is removed, and no new one comes"})
+			continue
+		}
 		if len(leaves(nil, any2(a), any2(b))) > 0 {
 			found = append(found, judge(id, a, b, changes[id])...)
 		}
 	}
 	return found, nil
+}
+
+// succeeded tells whether a new one of a type takes the place of the one that goes, as with each
+// deployment. It is true of all other types, which are judged as what is removed.
+func succeeded(kind string, before, after map[string]resource) bool {
+	if _, ok := releases[kind]; !ok {
+		return true
+	}
+	for id, r := range after {
+		if before[id] == nil && text(r["Type"]) == kind {
+			return true
+		}
+	}
+	return false
 }
 
 // any2 keeps a missing resource nil in an interface.

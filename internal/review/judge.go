@@ -38,9 +38,13 @@ var holds = map[string]string{
 	"AWS::Logs::LogGroup":                  "what was logged is gone",
 	"AWS::ApiGateway::RestApi":             "it has another address, and what is registered elsewhere leads to nothing",
 	"AWS::ApiGateway::DomainName":          "its DNS target is another",
+	"AWS::ApiGateway::Resource":            "the path that Nylas calls is answered 404, for a moment or for good",
+	"AWS::ApiGateway::Method":              "what Nylas calls is answered 404, for a moment or for good",
+	"AWS::Lambda::Function":                "what calls it by its name fails, and its history in metrics and logs ends",
+	"AWS::Lambda::Alias":                   "the gateway calls what is not there, for a moment or for good",
 	"AWS::SNS::Topic":                      "its subscriptions have to be confirmed again",
-	"AWS::IAM::Role":                       "it has another ARN, which others may name",
-	"AWS::IAM::ManagedPolicy":              "it has another ARN; roles outside of the stack keep the old one, and its deletion fails",
+	"AWS::IAM::Role":                       "it has another ARN, or none, and others may name it",
+	"AWS::IAM::ManagedPolicy":              "it has another ARN, or none; roles outside of the stack keep the old one and its deletion fails, or they lose these rights",
 	"AWS::RDS::DBInstance":                 "data in the old one is not moved",
 	"AWS::RDS::DBCluster":                  "data in the old one is not moved",
 	"AWS::EFS::FileSystem":                 "files in the old one are not moved",
@@ -57,10 +61,10 @@ var holds = map[string]string{
 
 // anew are types that hold nothing, so that a new one is as good. What changed is judged by itself.
 var anew = map[string]bool{
-	"AWS::Lambda::Permission": true, "AWS::ApiGateway::Method": true, "AWS::ApiGateway::Resource": true, "AWS::ApiGateway::GatewayResponse": true,
+	"AWS::Lambda::Permission": true, "AWS::ApiGateway::GatewayResponse": true,
 	"AWS::ApiGateway::BasePathMapping": true, "AWS::CloudWatch::Alarm": true, "AWS::CloudWatch::Dashboard": true, "AWS::Logs::MetricFilter": true,
-	"AWS::SQS::QueuePolicy": true, "AWS::S3::BucketPolicy": true, "AWS::SNS::TopicPolicy": true, "AWS::IAM::Policy": true, "AWS::Lambda::Alias": true,
-	"AWS::Lambda::Function": true, "AWS::Events::Rule": true, "AWS::Route53::RecordSet": true, "AWS::SNS::Subscription": true,
+	"AWS::SQS::QueuePolicy": true, "AWS::S3::BucketPolicy": true, "AWS::SNS::TopicPolicy": true, "AWS::IAM::Policy": true,
+	"AWS::Events::Rule": true, "AWS::Route53::RecordSet": true, "AWS::SNS::Subscription": true,
 }
 
 // releases are types of which a deployment makes a new one, and the old one does no more: the
@@ -80,6 +84,7 @@ var guards = map[string]string{
 	"AWS::Events::Rule":                "what it passed on is passed on no more",
 	"AWS::WAFv2::WebACL":               "what it kept out comes in",
 	"AWS::WAFv2::WebACLAssociation":    "what it kept out comes in",
+	"AWS::Lambda::Permission":          "whom it let call the function is refused, and the gateway answers 503",
 	"AWS::Backup::BackupPlan":          "nothing is backed up any more",
 	"AWS::Config::ConfigRule":          "what it found is found no more",
 	"AWS::CloudTrail::Trail":           "what was recorded is recorded no more",
@@ -98,6 +103,11 @@ var permits = map[string]bool{
 	"AWS::IAM::AccessKey": true, "AWS::IAM::InstanceProfile": true, "AWS::IAM::OIDCProvider": true, "AWS::IAM::RolePolicy": true, "AWS::IAM::UserPolicy": true,
 	"AWS::Lambda::Permission": true, "AWS::Lambda::Url": true, "AWS::Lambda::LayerVersionPermission": true, "AWS::KMS::Grant": true,
 	"AWS::EC2::SecurityGroup": true, "AWS::EC2::SecurityGroupIngress": true, "AWS::RAM::ResourceShare": true, "AWS::Events::EventBusPolicy": true,
+}
+
+// copies are types that lead data elsewhere by being there.
+var copies = map[string]bool{
+	"AWS::Lambda::EventSourceMapping": true, "AWS::Logs::SubscriptionFilter": true, "AWS::Pipes::Pipe": true, "AWS::KinesisFirehose::DeliveryStream": true,
 }
 
 // judge compares one resource in two templates. Either may be nil.
@@ -146,6 +156,12 @@ func added(kind string, r resource) verdict {
 	if v, ok := releases[kind]; ok {
 		return v
 	}
+	if kind == "AWS::SecretsManager::RotationSchedule" {
+		return verdict{Replaced, "secret-value", "it is new, and overwrites the stored value"}
+	}
+	if copies[kind] {
+		return verdict{Widened, "copied", "it is new, and takes data or messages to where others read them"}
+	}
 	if permits[kind] || hasPolicy(r) {
 		return verdict{Widened, "added-permission", "it is new, and gives rights"}
 	}
@@ -162,7 +178,7 @@ func removed(kind string, r resource) verdict {
 	if what, ok := guards[kind]; ok {
 		return verdict{Loosened, "removed-guard", "it is removed: " + what}
 	}
-	if _, ok := holds[kind]; ok && kind != "AWS::IAM::Role" && kind != "AWS::IAM::ManagedPolicy" {
+	if _, ok := holds[kind]; ok {
 		return verdict{Replaced, "removed", "it is removed: " + held(kind, r)}
 	}
 	if permits[kind] {

@@ -20,6 +20,9 @@ func rights(document any) (all map[statement]bool, ok bool) {
 	if !ok {
 		return nil, document == nil
 	}
+	if !isDocument(object) {
+		return nil, false // a function of the template, whose value is not known here
+	}
 	all = map[statement]bool{}
 	for _, s := range list(object["Statement"]) {
 		one, ok := s.(map[string]any)
@@ -47,14 +50,20 @@ func list(v any) []any {
 	return []any{v}
 }
 
-// each lists the values of an element, or of its opposite, whose name is then part of them.
+// each lists the values of an element. Those of its opposite are one value together: one fewer
+// of them is more that is meant.
 func each(s map[string]any, name, not string) []string {
 	var all []string
 	for _, v := range list(s[name]) {
 		all = append(all, text(v))
 	}
-	if s[not] != nil {
-		all = append(all, not+" "+text(s[not]))
+	if excluded := list(s[not]); excluded != nil {
+		var names []string
+		for _, v := range excluded {
+			names = append(names, text(v))
+		}
+		slices.Sort(names)
+		all = append(all, not+" "+strings.Join(names, ", "))
 	}
 	if all == nil {
 		all = []string{""} // a trust policy has no resource
@@ -75,8 +84,8 @@ func principals(s map[string]any) []string {
 	default:
 		all = append(all, "Principal "+text(p))
 	}
-	if s["NotPrincipal"] != nil {
-		all = append(all, "NotPrincipal "+text(s["NotPrincipal"]))
+	if excluded := s["NotPrincipal"]; excluded != nil {
+		all = append(all, "NotPrincipal "+text(excluded))
 	}
 	if all == nil {
 		all = []string{""} // an identity's policy has no principal

@@ -75,6 +75,40 @@ func public(l leaf, path string, _ resource) verdict {
 	return verdict{Widened, "public-access", fmt.Sprintf("%s was %s and is %s: the public may be let in", path, show(l.old), show(l.new))}
 }
 
+// asset is what the CDK builds of this commit, by its content.
+var asset = regexp.MustCompile(`^[0-9a-f]{64}\.zip$`)
+
+// functionCode is code only where it is built of this commit, and widened where it comes from
+// elsewhere: no review has seen that, and it has the function's rights.
+func functionCode(l leaf, path string, _ resource) verdict {
+	was := fmt.Sprintf("%s was %s and is %s", path, show(l.old), show(l.new))
+	if path == "Code.S3Key" && asset.MatchString(text(l.new)) {
+		return verdict{CodeOnly, "function-code", was + ": another program"}
+	}
+	return verdict{Widened, "function-code-elsewhere", was + ": it runs a program that is not made of this commit"}
+}
+
+// released is code only where the alias follows a version of the template.
+func released(l leaf, path string, _ resource) verdict {
+	was := fmt.Sprintf("%s was %s and is %s", path, show(l.old), show(l.new))
+	if o, ok := l.new.(map[string]any); ok && len(o) == 1 && o["Fn::GetAtt"] != nil {
+		return verdict{CodeOnly, "function-version", was + ": the new version goes live"}
+	}
+	return verdict{Loosened, "function-alias", was + ": it stays at one version, whatever is deployed"}
+}
+
+// executionLog holds headers and bodies.
+func executionLog(l leaf, path string, _ resource) verdict {
+	was := fmt.Sprintf("%s was %s and is %s", path, show(l.old), show(l.new))
+	switch v := text(l.new); {
+	case v == "false" || v == "OFF":
+		return verdict{Changed, "execution-log", was}
+	case l.new == nil:
+		return verdict{Loosened, "execution-log", was + ": that it is off stands there no more"}
+	}
+	return verdict{Widened, "execution-log", was + ": whoever reads logs can read headers and bodies"}
+}
+
 // Nylas tries again on these only; every other status of a failure loses the notification.
 // https://developer.nylas.com/docs/v3/notifications/
 var retried = []any{"429", "502", "503", "408"}
@@ -108,7 +142,8 @@ var rules = []rule{
 	on(`AWS::S3::Bucket`, `LifecycleConfiguration.*(Days|DaysAfterInitiation|NoncurrentDays)`, down("retention", "objects are deleted earlier")),
 	on(`AWS::S3::Bucket`, `LifecycleConfiguration`, always(Loosened, "retention", "other objects are deleted, or at other times")),
 	on(`AWS::S3::Bucket`, `NotificationConfiguration`, always(Loosened, "notices", "who watches for objects is told of other ones, or of none")),
-	on(`AWS::S3::Bucket`, `VersioningConfiguration|ObjectLock.*|ReplicationConfiguration`, always(Loosened, "retention", "what is overwritten or deleted may not come back")),
+	on(`AWS::S3::Bucket`, `ReplicationConfiguration`, always(Widened, "copied", "objects also go to another bucket, and who reads that is decided there")),
+	on(`AWS::S3::Bucket`, `VersioningConfiguration|ObjectLock.*`, always(Loosened, "retention", "what is overwritten or deleted may not come back")),
 	on(`AWS::DynamoDB::(Global)?Table`, `PointInTimeRecovery.*|DeletionProtectionEnabled|TimeToLive.*|.*Recovery.*`, always(Loosened, "retention", "what is deleted may not come back, or is deleted at other times")),
 	on(`AWS::KMS::Key`, `PendingWindowInDays`, down("retention", "a key that is deleted by mistake is gone earlier")),
 
@@ -140,6 +175,7 @@ var rules = []rule{
 	on(`AWS::ApiGateway::RestApi`, `EndpointConfiguration`, always(Loosened, "endpoint", "who can reach it, and by which name")),
 	on(`AWS::ApiGateway::RestApi`, `.*`, always(Loosened, "api", "what the API is; its name is what its metrics and alarms are found by")),
 	on(`AWS::ApiGateway::Stage`, `MethodSettings.*(Throttling(Rate|Burst)Limit)`, always(Loosened, "throttle", "lower, Nylas reads 429 and gives up after three; higher, a flood takes the account's concurrency")),
+	on(`AWS::ApiGateway::Stage`, `MethodSettings\.\d+\.(DataTraceEnabled|LoggingLevel)`, executionLog),
 	on(`AWS::ApiGateway::Stage`, `MethodSettings`, always(Loosened, "api-stage", "throttle, cache, or what is logged of headers and bodies")),
 	on(`AWS::ApiGateway::Stage`, `AccessLogSetting`, always(Loosened, "access-log", "alarms count its lines, and it may hold what must not be logged")),
 	on(`AWS::ApiGateway::Stage`, `DeploymentId`, always(Changed, "api-deployment", "the API as it is now goes live")),
@@ -149,9 +185,9 @@ var rules = []rule{
 	on(`AWS::Route53::RecordSet`, `.*`, always(Replaced, "address", "the name leads elsewhere")),
 
 	// The function.
-	on(`AWS::Lambda::Function`, `Code\.S3Key`, always(CodeOnly, "function-code", "another program")),
-	on(`AWS::Lambda::Function`, `Code`, always(Loosened, "function-source", "the program comes from elsewhere")),
-	on(`AWS::Lambda::Alias`, `FunctionVersion`, always(CodeOnly, "function-version", "the new version goes live")),
+	on(`AWS::Lambda::Function`, `Code`, functionCode),
+	on(`AWS::Lambda::Function`, `Layers|FileSystemConfigs|CodeSigningConfigArn`, always(Widened, "function-code-elsewhere", "it runs, or may run, a program that is not made of this commit")),
+	on(`AWS::Lambda::Alias`, `FunctionVersion`, released),
 	on(`AWS::Lambda::Alias`, `.*`, always(Loosened, "function-alias", "which version answers")),
 	on(`AWS::Lambda::Function`, `Role`, always(Widened, "function-role", "it has the rights of another role")),
 	on(`AWS::Lambda::Function`, `ReservedConcurrentExecutions`, always(Loosened, "concurrency", "lower, requests are refused; without it, other functions take the account's")),

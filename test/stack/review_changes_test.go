@@ -89,7 +89,7 @@ func TestPreparedChanges(t *testing.T) {
 			r.statement("ReceiverPolicy", "PolicyDocument", "SendNotifications")["Action"] = "*"
 		}, review.Widened, "may * on"},
 
-		"only the program":            {func(r resources) { r.at("Receiver", "Code")["S3Key"] = "another.zip" }, review.CodeOnly, "another program"},
+		"only the program":            {func(r resources) { r.at("Receiver", "Code")["S3Key"] = strings.Repeat("0123456789abcdef", 4) + ".zip" }, review.CodeOnly, "another program"},
 		"a note of the CDK's":         {func(r resources) { r.the("Queue")["Metadata"] = map[string]any{"aws:cdk:path": "x"} }, review.Nothing, ""},
 		"nothing":                     {func(resources) {}, review.Nothing, ""},
 		"a text of an alarm":          {func(r resources) { r.at("QueueAgeAlarm")["AlarmDescription"] = "better" }, review.Changed, "a text"},
@@ -130,7 +130,7 @@ func TestPreparedChanges(t *testing.T) {
 		"TLS 1.0":                      {func(r resources) { r.at("Endpoint")["SecurityPolicy"] = "TLS_1_0" }, review.Loosened, "other TLS versions"},
 		"any Host header":              {func(r resources) { r.at("Endpoint")["EndpointAccessMode"] = "BASIC" }, review.Loosened, "a Host header"},
 		"IAM in front of the method":   {func(r resources) { r.at("EndpointnylasPOST")["AuthorizationType"] = "AWS_IAM" }, review.Loosened, "the gateway refuses requests by itself"},
-		"bodies in the gateway's log":  {func(r resources) { r.at("EndpointDeploymentStageprod", "MethodSettings")["DataTraceEnabled"] = true }, review.Loosened, "what is logged of headers and bodies"},
+		"bodies in the gateway's log":  {func(r resources) { r.at("EndpointDeploymentStageprod", "MethodSettings")["DataTraceEnabled"] = true }, review.Widened, "can read headers and bodies"},
 		"a bucket gone":                {func(r resources) { r.drop("Bucket") }, review.Replaced, "objects in the old one are not moved. The old one stays behind"},
 		"fewer copies of the function": {func(r resources) { r.at("Receiver")["ReservedConcurrentExecutions"] = 5.0 }, review.Loosened, "requests are refused"},
 		"another variable":             {func(r resources) { r.at("Receiver", "Environment", "Variables")["WEBHOOK_QUEUE_URL"] = "x" }, review.Loosened, "a wrong value answers every request with 503"},
@@ -153,14 +153,14 @@ func TestPreparedChanges(t *testing.T) {
 					delete(r, id)
 				}
 			}
-		}, review.Loosened, "what stops without them"},
+		}, review.Loosened, "the gateway answers 503"},
 		"one more gateway response": {func(r resources) {
 			r["X"] = map[string]any{"Type": "AWS::ApiGateway::GatewayResponse", "Properties": map[string]any{"StatusCode": "400"}}
 		}, review.Loosened, "it is new, and what it does"},
 		"logs kept for ever, now a day": {func(r resources) { r.at("ReceiverLogs")["RetentionInDays"] = 1.0 }, review.Loosened, "logs are gone earlier"},
 		"a bad one is never dead":       {func(r resources) { r.at("Queue", "RedrivePolicy")["maxReceiveCount"] = 1000.0 }, review.Loosened, "a bad one never is"},
 		"hidden for half a day":         {func(r resources) { r.at("Queue")["VisibilityTimeout"] = 43200.0 }, review.Loosened, "waits so long"},
-		"the program of somebody else":  {func(r resources) { r.at("Receiver", "Code")["S3Bucket"] = "somebody-else" }, review.Loosened, "comes from elsewhere"},
+		"the program of somebody else":  {func(r resources) { r.at("Receiver", "Code")["S3Bucket"] = "somebody-else" }, review.Widened, "runs a program that is not"},
 		"who gets the pages":            {func(r resources) { r.at("PagesPolicy")["Topics"] = []any{"x"} }, review.Widened, "protects something else"},
 		"spilled mail kept for a day":   {func(r resources) { r.at("Bucket", "LifecycleConfiguration", "Rules")["ExpirationInDays"] = 1.0 }, review.Loosened, "objects are deleted earlier"},
 	} {

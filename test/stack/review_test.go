@@ -153,7 +153,7 @@ var atLeast = []struct {
 	{`AWS::ApiGateway::(RestApi|DomainName)`, `Properties\.(SecurityPolicy|EndpointAccessMode|BinaryMediaTypes.*|EndpointConfiguration.*)`, `.*`, review.Loosened},
 	{`AWS::ApiGateway::(Method|Resource)`, `Properties\..*`, `.*`, review.Loosened},
 	{`AWS::Lambda::Function`, `Properties\.(ReservedConcurrentExecutions|Timeout|Environment(\..*)?)`, `.*`, review.Loosened},
-	{`AWS::Lambda::Function`, `Properties\.Code(\..*)?`, `.*`, review.CodeOnly},
+	{`AWS::Lambda::Function`, `Properties\.Code(\.[^K]*)?`, `.*`, review.Widened},
 	{`AWS::Lambda::Alias`, `Properties\.FunctionVersion`, `.*`, review.CodeOnly},
 	{``, `Rules(\..*)?`, `.*`, review.Loosened},
 	{`.*`, `.*`, `.*`, review.Changed},

@@ -148,6 +148,13 @@ func (e *Engine) CDK() string { return filepath.Join(e.Root, "tools/node_modules
 // which others may be using.
 func (e *Engine) Assembly() string { return filepath.Join(e.Dir, "cdk.out") }
 
+// Bootstrap makes the CDK's own bucket and roles. It needs no app, and where no cdk.json is none
+// is looked for.
+func (e *Engine) Bootstrap(ctx context.Context) error {
+	_, err := RunIn(ctx, e.Dir, e.CDK(), "bootstrap", "aws://000000000000/us-east-1", "--no-notices")
+	return err
+}
+
 // Deploy synthesizes, bootstraps, deploys a stack and returns its outputs.
 func (e *Engine) Deploy(ctx context.Context, stack string) (map[string]string, error) {
 	file := filepath.Join(e.Dir, "outputs.json")

@@ -29,7 +29,7 @@ func run(m *testing.M) (code int) {
 		}
 	}()
 	if err == nil {
-		_, err = e.Run(ctx, e.CDK(), "bootstrap", "--app", "true", "aws://000000000000/us-east-1")
+		err = e.Bootstrap(ctx)
 	}
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "own:", err)

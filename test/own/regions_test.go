@@ -32,7 +32,9 @@ func TestARegionIsGone(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	in(t, local.Root, other.CDK(), "bootstrap", "--app", "true", "aws://000000000000/us-east-1")
+	if err := other.Bootstrap(t.Context()); err != nil {
+		t.Fatal(err)
+	}
 	dir := repository(t, onEngine)
 	in(t, dir, "go", "mod", "tidy")
 	goes := region(t, dir)

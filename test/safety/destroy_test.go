@@ -49,7 +49,7 @@ func says(t *testing.T, text string, sentences ...string) {
 // README's steps of a deployment, in their order, with make as people call it.
 func TestDeployByMake(t *testing.T) {
 	stacks := cloudformation.NewFromConfig(settings(t))
-	if _, err := account.Run(t.Context(), account.CDK(), "bootstrap", "--app", "true", "aws://000000000000/us-east-1"); err != nil {
+	if err := account.Bootstrap(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	output, err := in(t, shell(), "", nil, long, "make", "diff", "STAGE=dev")

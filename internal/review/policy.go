@@ -12,6 +12,7 @@ import (
 type statement struct {
 	effect, action, resource, principal string
 	condition                           string
+	negated                             bool // it has one of the three "Not…"
 }
 
 // rights takes a policy document apart. ok is false where it is none.
@@ -29,10 +30,11 @@ func rights(document any) (all map[statement]bool, ok bool) {
 		if !ok || one["Effect"] == nil { // Fn::If, say: what it comes to is not to be seen from here
 			return nil, false
 		}
+		negated := one["NotAction"] != nil || one["NotResource"] != nil || one["NotPrincipal"] != nil
 		for _, action := range each(one, "Action", "NotAction") {
 			for _, resource := range each(one, "Resource", "NotResource") {
 				for _, principal := range principals(one) {
-					all[statement{fmt.Sprint(one["Effect"]), action, resource, principal, text(one["Condition"])}] = true
+					all[statement{fmt.Sprint(one["Effect"]), action, resource, principal, text(one["Condition"]), negated}] = true
 				}
 			}
 		}
@@ -119,7 +121,7 @@ func judgePolicy(old, new any) []verdict {
 	for s := range after {
 		switch {
 		case before[s]:
-		case strings.HasPrefix(s.action+"\n"+s.resource+"\n"+s.principal, "Not") || strings.Contains(s.resource+"\n"+s.principal, "Not"):
+		case s.negated:
 			found = append(found, verdict{Widened, "policy-not", "a statement with NotAction, NotResource or NotPrincipal is another: read what it is about now"})
 		case s.effect != "Allow" && s.effect != "Deny":
 			found = append(found, verdict{Widened, "policy-unreadable", fmt.Sprintf("the effect of a statement is %q", s.effect)})

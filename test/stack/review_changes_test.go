@@ -114,6 +114,13 @@ func TestPreparedChanges(t *testing.T) {
 		"a right under a condition": {func(r resources) {
 			r.statement("ReceiverPolicy", "PolicyDocument", "SendNotifications")["Condition"] = map[string]any{"Bool": map[string]any{"aws:SecureTransport": "true"}}
 		}, review.Changed, "allowed under a further condition"},
+		// Its name has "Not" in it, and the statement has none.
+		"a denial for SpillNotices": {func(r resources) {
+			o := r.at("SpillNoticesPolicy", "PolicyDocument")
+			denial := copied(o["Statement"].([]any)[0].(map[string]any))
+			denial["Effect"], denial["Action"] = "Deny", "sqs:PurgeQueue"
+			o["Statement"] = append(o["Statement"].([]any), denial)
+		}, review.Changed, "sqs:PurgeQueue is denied now"},
 		"a right with no condition": {func(r resources) {
 			for _, s := range r.at("PagesPolicy", "PolicyDocument")["Statement"].([]any) {
 				if s.(map[string]any)["Effect"] == "Allow" {

@@ -28,7 +28,7 @@ hookctl replay sends them to the queue again, hookctl forward to a program of yo
 // archive is the stage's archive, where it has one.
 func (f found) archive() (archived.Archive, error) {
 	if f.ArchiveDays == "" {
-		return archived.Archive{}, fmt.Errorf("stage %s keeps no archive, so nothing that has arrived can be read again: set ArchiveDays of %s in infra/stages and deploy it, and what arrives from then on can", f.Stage, f.Stage)
+		return archived.Archive{}, fmt.Errorf("stage %s keeps no archive, so nothing that has arrived can be read again: set ArchiveDays of stage %s and deploy it, and what arrives from then on can", f.Stage, f.Stage)
 	}
 	return archived.Archive{Bucket: objects.Bucket{API: f.s3(), Name: f.BucketName}}, nil
 }

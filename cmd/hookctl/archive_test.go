@@ -100,7 +100,7 @@ func TestStageWithoutAnArchive(t *testing.T) {
 	standin.New(t)
 	for _, line := range []string{"replay --since 1h", "archive erase --grant g", "forward --to http://localhost:1"} {
 		code, _, stderr := hookctl(t, "", append(strings.Fields(line), "--stage", "local")...)
-		if code != exitFailed || !strings.Contains(stderr, "stage local keeps no archive") || !strings.Contains(stderr, "set ArchiveDays of local") || strings.Count(stderr, "\n") != 1 {
+		if code != exitFailed || !strings.Contains(stderr, "stage local keeps no archive") || !strings.Contains(stderr, "set ArchiveDays of stage local") || strings.Count(stderr, "\n") != 1 {
 			t.Errorf("%s: exit code %d\n%s", line, code, stderr)
 		}
 	}

@@ -38,7 +38,7 @@ program as Nylas does: the bytes that were signed, X-Nylas-Signature and Content
 So your program verifies it with the stage's webhook secret. It takes nothing from the
 queue, and the CRM does not notice.
 
-It needs a stage that keeps an archive (ArchiveDays in infra/stages). A notification
+It needs a stage that keeps an archive (the stage's ArchiveDays). A notification
 comes a second or two after it arrived. Each is sent once, one after the other, whatever
 the program answers; hookctl prints the answer's status, or why there was none.
 

@@ -36,7 +36,7 @@ func newReplay(s streams) *cobra.Command {
 		Short: "Send what the CRM already had to the queue again, from the archive",
 		Long: `replay sends copies of what arrived in a time to the queue again, for a CRM that has
 lost it or did the wrong thing with it. It needs a stage that keeps an archive
-(ArchiveDays in infra/stages).
+(the stage's ArchiveDays).
 
 Each message has the attribute replay_id. Package consumer and hookworker handle it
 again, although they know the notification, and once for each replay: what is sent

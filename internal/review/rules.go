@@ -113,7 +113,8 @@ func executionLog(l leaf, path string, _ resource) verdict {
 // https://developer.nylas.com/docs/v3/notifications/
 var retried = []any{"429", "502", "503", "408"}
 
-// rules is the judgement, row by row. What it does not know is changed, and says so.
+// rules is the judgement, row by row. What no row knows is
+// loosened, and says so (judgeLeaf).
 var rules = []rule{
 	on(`.*`, `Tags`, always(Changed, "tags", "costs and searches")),
 	on(`.*`, `Description|AlarmDescription`, always(Changed, "text", "a text")),
@@ -193,7 +194,7 @@ var rules = []rule{
 	on(`AWS::Lambda::Function`, `ReservedConcurrentExecutions`, always(Loosened, "concurrency", "lower, requests are refused; without it, other functions take the account's")),
 	on(`AWS::Lambda::Function`, `Timeout`, always(Loosened, "timeout", "between Nylas's 10 s and what the function needs")),
 	on(`AWS::Lambda::Function`, `MemorySize`, down("memory", "it is slower, or ends in the middle of a request")),
-	on(`AWS::Lambda::Function`, `(Environment|Handler|Runtime|Architectures|Layers|PackageType|ImageConfig|VpcConfig|EphemeralStorage|FileSystemConfigs|SnapStart|DeadLetterConfig|RecursiveLoop|LoggingConfig|KmsKeyArn)`, always(Loosened, "function", "how it runs and where its lines go; a wrong value answers every request with 503")),
+	on(`AWS::Lambda::Function`, `(Environment|Handler|Runtime|Architectures|PackageType|ImageConfig|VpcConfig|EphemeralStorage|SnapStart|DeadLetterConfig|RecursiveLoop|LoggingConfig|KmsKeyArn)`, always(Loosened, "function", "how it runs and where its lines go; a wrong value answers every request with 503")),
 	on(`AWS::Lambda::Permission`, `.*`, always(Widened, "invoke", "others may invoke the function, or the gateway may not")),
 	on(`AWS::Lambda::EventInvokeConfig|AWS::Lambda::EventSourceMapping`, `.*`, always(Loosened, "function", "what is tried again, and what is lost")),
 

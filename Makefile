@@ -93,14 +93,22 @@ look := .local/venv/lint/bin/python tools/account.py
 at_stage = $(if $(filter local,$(STAGE)),$(on_engine))
 
 .PHONY: diff
-diff: stage synth $(LINT) ## show what a deployment would change: make diff STAGE=prod
+# A change set says what CloudFormation would replace. Whoever may not make one compares the
+# templates instead, and says so; the CDK's own default does it by itself and in one line of many.
+METHOD := change-set
+diff: stage synth $(LINT) ## what a deployment would do, judged and in full: make diff STAGE=prod
 	@$(at_stage) $(look) diff cdk.out $(stack)
-	@$(at_stage) cdk diff --app cdk.out $(stack)
+	@go build -o .local/review/stackgate ./cmd/stackgate
+	@$(at_stage) .local/review/stackgate -deployed $(stack) cdk.out || [ $$? = 10 ]
+	@echo && $(at_stage) cdk diff --app cdk.out --method $(METHOD) $(stack) || { echo "make diff: without the right to make a change set, compare the templates alone: make diff STAGE=$(STAGE) METHOD=template" >&2; exit 1; }
 
+# ARTIFACT is a folder for the comment on a pull request and all findings.
+BASE = $(if $(shell git rev-parse --verify --quiet origin/main),origin/main,main)
 .PHONY: review
+review: synth ## what the commits since main mean for the templates: make review; make review BASE=v0.1.0
+	@go build -o .local/review/stackgate ./cmd/stackgate
 # 10 is the verdict: something is loosened, widened or replaced, and not accepted.
-review: $(NODE) compiling ## what the commits since main mean for the templates: make review; make review BASE=v0.1.0
-	@tools/review.sh $(BASE) || { code=$$?; [ $$code != 10 ] || echo "make review: findings to read. Accept one in review-accepted.json, with the reason and an end (docs/reviewing.md)" >&2; exit $$code; }
+	@.local/review/stackgate -since $(BASE) $(if $(ARTIFACT),-artifact $(ARTIFACT)) cdk.out || { code=$$?; [ $$code != 10 ] || echo "make review: findings to read. Accept one in review-accepted.json, with the reason and an end (docs/reviewing.md)" >&2; exit $$code; }
 
 .PHONY: deploy
 deploy: stage synth $(LINT) ## deploy a stage: make deploy STAGE=prod

@@ -100,7 +100,7 @@ func runInit(ctx context.Context, s streams, o initOptions) error {
 // lookAtRepository says what this version would write differently.
 func lookAtRepository(s streams, o initOptions) error {
 	// Only what is for the tools is compared, and it says nothing of stages or the module.
-	all, err := (starter.Repository{CDK: starter.CDK, Stages: []starter.Stage{{Name: "x"}}}).Files()
+	all, err := (starter.Repository{Stages: []starter.Stage{{Name: "x"}}}).Files()
 	if err != nil {
 		return err
 	}
@@ -150,7 +150,7 @@ func shellQuoted(name string) string {
 // repository is what was asked for; what is missing is asked.
 func (o initOptions) repository(ctx context.Context, s streams) (starter.Repository, error) {
 	none := starter.Repository{}
-	r := starter.Repository{Module: o.module, Version: moduleVersion(), CDK: starter.CDK, Pages: o.pages, Tickets: o.tickets}
+	r := starter.Repository{Module: o.module, Version: moduleVersion(), Pages: o.pages, Tickets: o.tickets}
 	if o.replace != "" {
 		root, err := filepath.Abs(o.replace)
 		if err != nil {

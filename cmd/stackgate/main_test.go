@@ -58,6 +58,10 @@ func TestExitCodes(t *testing.T) {
 		{[]string{"-format", "xml", week, hour}, 2, "not text, markdown or json"},
 		{[]string{"-fail-at", "bad", week, hour}, 2, `"bad" is no class`},
 		{[]string{week}, 2, "two cloud assemblies are needed"},
+		{[]string{"-deployed", "Stack", week, hour}, 2, "take the place of the base"},
+		{[]string{"-deployed", "Stack", "-since", "main", week}, 2, "each name a base"},
+		{[]string{"-since", "no-such-branch", week}, 1, "Fetch the history"},
+		{[]string{"-deployed", "Other", week}, 1, "there is no stack Other"},
 		{[]string{"-nonsense"}, 2, "flag provided but not defined"},
 		{[]string{week, t.TempDir()}, 1, "is no cloud assembly"},
 		{[]string{"-tools", t.TempDir(), week, hour}, 1, "is not installed"},
@@ -67,13 +71,27 @@ func TestExitCodes(t *testing.T) {
 		if args[0] != "-tools" {
 			args = append([]string{"-tools", tools}, args...)
 		}
-		code, err := run(args, &stdout, &stderr)
+		code, err := run(t.Context(), args, &stdout, &stderr)
 		said := stdout.String() + stderr.String()
 		if err != nil {
 			said += err.Error()
 		}
 		if code != c.code || !strings.Contains(said, c.says) {
 			t.Errorf("%q: exit code %d, want %d; %s", c.args, code, c.code, said)
+		}
+	}
+}
+
+// The comment shows so many findings as somebody reads; the rest is in the artifact.
+func TestArtifactHasAllFindings(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "artifact")
+	var stdout, stderr bytes.Buffer
+	if code, err := run(t.Context(), []string{"-tools", "../..", "-artifact", dir, assembly(t, "604800"), assembly(t, "3600")}, &stdout, &stderr); code != 10 || err != nil {
+		t.Fatal(code, err)
+	}
+	for name, says := range map[string]string{"verdict.md": "### Templates: loosened", "verdict.json": `"verdict": "loosened"`} {
+		if text, err := os.ReadFile(filepath.Join(dir, name)); err != nil || !strings.Contains(string(text), says) {
+			t.Errorf("%s: %v, %s", name, err, text)
 		}
 	}
 }

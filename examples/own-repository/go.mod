@@ -67,4 +67,7 @@ require (
 
 replace github.com/onepagecrm/nylas-webhooks => ../..
 
-tool github.com/onepagecrm/nylas-webhooks/cmd/hookctl
+tool (
+	github.com/onepagecrm/nylas-webhooks/cmd/hookctl
+	github.com/onepagecrm/nylas-webhooks/cmd/stackgate
+)

@@ -1,6 +1,7 @@
 package review
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"os"
@@ -9,7 +10,9 @@ import (
 
 // Stack is one of an assembly, as cdk synth writes it.
 type Stack struct {
-	Environment string
+	// Name is what CloudFormation calls it.
+	Name        string
+	Environment string // aws://ACCOUNT/REGION, each unknown-… where the credentials decide
 	Protected   bool
 	Tags        map[string]string
 	Template    map[string]any
@@ -25,6 +28,7 @@ func ReadAssembly(dir string) (map[string]Stack, error) {
 			Environment string
 			DisplayName string
 			Properties  struct {
+				StackName             string
 				TemplateFile          string
 				TerminationProtection bool
 				Tags                  map[string]string
@@ -39,7 +43,7 @@ func ReadAssembly(dir string) (map[string]Stack, error) {
 	for id, a := range manifest.Artifacts {
 		switch a.Type {
 		case "aws:cloudformation:stack":
-			s := Stack{Environment: a.Environment, Protected: a.Properties.TerminationProtection, Tags: a.Properties.Tags}
+			s := Stack{Name: cmp.Or(a.Properties.StackName, id), Environment: a.Environment, Protected: a.Properties.TerminationProtection, Tags: a.Properties.Tags}
 			if err := readJSON(filepath.Join(dir, a.Properties.TemplateFile), &s.Template); err != nil {
 				return nil, err
 			}

@@ -126,7 +126,7 @@ func (r Report) Markdown(w io.Writer) {
 		fmt.Fprintf(w, "| **%s** | %s | %s | `%s` |\n", f.Class, cell(says), cell(f.where()), f.Code)
 	}
 	if more > 0 {
-		fmt.Fprintf(w, "\n%d more are in the artifact.\n", more)
+		fmt.Fprintf(w, "\n%d more are in the artifact, in verdict.json.\n", more)
 	}
 	for _, note := range r.Notes {
 		fmt.Fprintf(w, "\n> %s\n", cell(note))

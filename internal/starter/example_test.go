@@ -3,6 +3,7 @@ package starter
 import (
 	"bytes"
 	"encoding/json"
+	"maps"
 	"os"
 	"path/filepath"
 	"testing"
@@ -14,7 +15,7 @@ const example = "../../examples/own-repository"
 // anything, and every test of it is one of init.
 func TestTheExampleIsWhatInitWrites(t *testing.T) {
 	r := acme
-	r.Version, r.Replace, r.CDK = "v0.0.0", "../..", pinnedCDK(t)
+	r.Version, r.Replace = "v0.0.0", "../.."
 	all, err := r.Files()
 	if err != nil {
 		t.Fatal(err)
@@ -39,9 +40,8 @@ func TestTheExampleIsWhatInitWrites(t *testing.T) {
 	}
 }
 
-// pinnedCDK is the version of the CDK CLI that this repository uses.
-func pinnedCDK(t *testing.T) string {
-	t.Helper()
+// The versions that init writes are those that this repository uses.
+func TestVersionsOfPackages(t *testing.T) {
 	data, err := os.ReadFile("../../tools/package.json")
 	if err != nil {
 		t.Fatal(err)
@@ -50,12 +50,20 @@ func pinnedCDK(t *testing.T) string {
 	if err := json.Unmarshal(data, &tools); err != nil {
 		t.Fatal(err)
 	}
-	return tools.Dependencies["aws-cdk"]
+	if !maps.Equal(tools.Dependencies, packages) {
+		t.Errorf("init writes %v, tools/package.json has %v", packages, tools.Dependencies)
+	}
 }
 
-// The version that init writes is the one that this repository uses.
-func TestVersionOfTheCDKCLI(t *testing.T) {
-	if pinned := pinnedCDK(t); CDK != pinned {
-		t.Errorf("init writes %s, tools/package.json has %s", CDK, pinned)
+// A company's pull requests are reviewed by the workflows that review this repository's.
+func TestReviewIsOurs(t *testing.T) {
+	for _, name := range []string{"review.yml", "comment.yml"} {
+		ours, err := os.ReadFile("../../.github/workflows/" + name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if text(t, acme, ".github/workflows/"+name) != string(ours) {
+			t.Errorf("%s is another in internal/starter/files than in .github/workflows", name)
+		}
 	}
 }

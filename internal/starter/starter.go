@@ -26,9 +26,12 @@ import (
 //go:embed all:files
 var files embed.FS
 
-// CDK is the version of the CDK CLI that the stack was tested with. A test holds it to
-// tools/package.json.
-const CDK = "2.1148.1"
+// packages are the versions of the CDK CLI and of its diff engine with which the stack was
+// tested. A test holds them to tools/package.json.
+var packages = map[string]string{"aws-cdk": "2.1148.1", "@aws-cdk/cloudformation-diff": "2.187.5"}
+
+// Package is the version of one of them.
+func (Repository) Package(name string) string { return packages[name] }
 
 // Stage is one stage to begin with.
 type Stage struct {
@@ -51,8 +54,6 @@ type Repository struct {
 	// Version is the required version of nylas-webhooks, and Replace, unless it is empty,
 	// the folder of a checkout that takes its place.
 	Version, Replace string
-	// CDK is the version of the CDK CLI.
-	CDK    string
 	Stages []Stage
 	// Pages and Tickets are mail addresses and https URLs.
 	Pages, Tickets []string

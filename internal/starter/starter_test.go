@@ -8,7 +8,7 @@ import (
 )
 
 var acme = Repository{
-	Module: "example.com/acme/webhooks", Version: "v1.2.3", CDK: "2.1.0",
+	Module: "example.com/acme/webhooks", Version: "v1.2.3",
 	Stages:  []Stage{{"dev", "111122223333", "eu-west-1", false}, {"prod", "444455556666", "eu-central-1", true}},
 	Pages:   []string{"https://events.example.com/pages", "on-call@example.com"},
 	Tickets: []string{"team@example.com"},

@@ -48,7 +48,7 @@ func repository(t *testing.T, stages ...starter.Stage) string {
 	t.Helper()
 	dir := filepath.Join(t.TempDir(), "our webhooks")
 	all, err := starter.Repository{
-		Module: "example.com/acme/webhooks", Version: "v0.0.0", Replace: local.Root, CDK: starter.CDK,
+		Module: "example.com/acme/webhooks", Version: "v0.0.0", Replace: local.Root,
 		Stages: stages, Pages: []string{"on-call@example.com"}, Tickets: []string{"team@example.com"},
 	}.Files()
 	if err != nil {

@@ -121,7 +121,7 @@ def proc_stat(pid):
     return {"pid": pid, "state": fields[0], "session": int(fields[3]), "started": int(fields[19])}
 
 
-def start(engine, asked_port, outputs):
+def start(engine, asked_port, outputs, account):
     import certificate  # here, because it needs the virtual environment
 
     with engine.locked():
@@ -136,7 +136,7 @@ def start(engine, asked_port, outputs):
             Path(outputs).unlink(missing_ok=True)  # it told of a deployment that is gone
         certificate.make(engine.cert, engine.key, engine.bundle)
         port = choose_port(asked_port, engine.record().get("port"))
-        launch(engine, port)
+        launch(engine, port, account)
         print(f"engine: started at {engine.url()}, log {os.path.relpath(engine.log)}")
 
 
@@ -165,7 +165,7 @@ def is_free(port):
         return True
 
 
-def launch(engine, port):
+def launch(engine, port, account):
     tmp = engine.state / "tmp"
     tmp.mkdir(exist_ok=True)
     # Functions inherit the engine's environment, so it starts from nothing: no
@@ -179,6 +179,7 @@ def launch(engine, port):
         "GATEWAY_PORT": str(port),
         "AWS_ENDPOINT_URL": f"https://localhost:{port}",  # what functions call back to
         "MINISTACK_REGION": reach.REGION,
+        "MINISTACK_ACCOUNT_ID": account,
         "AUTH": "true",
         "USE_SSL": "1",
         "MINISTACK_SSL_CERT": str(engine.cert),
@@ -373,6 +374,8 @@ def main():
         command.add_argument("--state", default=".local/engine", help="directory of this engine (default %(default)s)")
         if name in ("start", "env", "exec"):
             command.add_argument("--outputs", help="the CDK CLI's --outputs-file of the deployment on this engine")
+        if name == "start":
+            command.add_argument("--account", default="000000000000", help="the account that it plays (default %(default)s)")
         if name in ("env", "exec"):
             command.add_argument("--stack", default="NylasWebhooks-local", help="its stack (default %(default)s)")
         if name == "exec":
@@ -383,7 +386,7 @@ def main():
     engine = Engine(args.state)
     try:
         if args.command == "start":
-            start(engine, asked_port(), args.outputs)
+            start(engine, asked_port(), args.outputs, args.account)
         elif args.command == "stop":
             stop(engine)
         elif args.command == "status":

@@ -13,6 +13,7 @@ package delivery
 
 import (
 	"fmt"
+	"strings"
 
 	"github.com/aws/aws-cdk-go/awscdk/v2"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awsiam"
@@ -66,15 +67,15 @@ func newStack(scope constructs.Construct, repository Repository, stage stages.St
 		Tags:                  &map[string]*string{"Project": jsii.String("nylas-webhooks"), "Stage": &stage.Name},
 	})
 	// The environment's name is the stage's. GitHub keeps its approvals and branches.
-	newRole(stack, repository, stage, "Deployer", stage.Name, "deploy", "file-publishing", "lookup")
-	newRole(stack, repository, stage, "Reader", stage.Name+"-diff", "lookup")
+	newRole(stack, repository, stage, "Deployer", []string{stage.Name}, "deploy", "file-publishing", "lookup")
+	newRole(stack, repository, stage, "Reader", []string{stage.Name + "-diff"}, "lookup")
 	// It assumes nothing. For hookctl doctor it needs the stage's OperatorPolicy and SecretPolicy,
-	// which are attached when the stage is there.
-	newRole(stack, repository, stage, "Doctor", stage.Name+"-doctor")
+	// which are attached when the stage is there. It looks every half hour, and after a deployment.
+	newRole(stack, repository, stage, "Doctor", []string{stage.Name + "-doctor", stage.Name})
 }
 
-// newRole adds a role for jobs of one environment, and an output with its ARN.
-func newRole(stack awscdk.Stack, repository Repository, stage stages.Stage, id, environment string, assumes ...string) {
+// newRole adds a role for jobs of the environments, and an output with its ARN.
+func newRole(stack awscdk.Stack, repository Repository, stage stages.Stage, id string, environments []string, assumes ...string) {
 	var bootstrapped []*string
 	for _, kind := range assumes {
 		bootstrapped = append(bootstrapped, jsii.String(fmt.Sprintf("arn:%s:iam::%s:role/cdk-%s-%s-role-%[2]s-%[5]s", *stack.Partition(), stage.Account, qualifier, kind, stage.Region)))
@@ -89,27 +90,30 @@ func newRole(stack awscdk.Stack, repository Repository, stage stages.Stage, id, 
 	}
 	role := awsiam.NewRole(stack, &id, &awsiam.RoleProps{
 		RoleName:    jsii.String(fmt.Sprintf("%s-%s", StackName(stage), id)), // so that a workflow can name it before it exists
-		Description: jsii.String(fmt.Sprintf("GitHub Actions of %s/%s, environment %s", repository.Owner, repository.Name, environment)),
+		Description: jsii.String(fmt.Sprintf("GitHub Actions of %s/%s, environment %s", repository.Owner, repository.Name, strings.Join(environments, ", "))),
 		AssumedBy: awsiam.NewFederatedPrincipal(
 			jsii.String(fmt.Sprintf("arn:%s:iam::%s:oidc-provider/%s", *stack.Partition(), stage.Account, provider)),
 			&map[string]any{"StringEquals": map[string]any{
 				provider + ":aud": "sts.amazonaws.com",
-				provider + ":sub": repository.subjects(environment),
+				provider + ":sub": repository.subjects(environments),
 			}}, jsii.String("sts:AssumeRoleWithWebIdentity")),
 		MaxSessionDuration: awscdk.Duration_Hours(jsii.Number(1)), // a deployment takes minutes
 		InlinePolicies:     &policies,
 	})
 	awscdk.NewCfnOutput(stack, jsii.String(id+"RoleArn"), &awscdk.CfnOutputProps{
-		Description: jsii.String("The role for jobs of GitHub's environment " + environment), Value: role.RoleArn(),
+		Description: jsii.String("The role for jobs of GitHub's environment " + strings.Join(environments, ", ")), Value: role.RoleArn(),
 	})
 }
 
-// subjects are the claims of a job in the environment, in GitHub's two forms, each whole: a
+// subjects are the claims of jobs in the environments, in GitHub's two forms, each whole: a
 // pattern would let in other repositories or branches.
-func (r Repository) subjects(environment string) []string {
-	forms := []string{fmt.Sprintf("repo:%s/%s:environment:%s", r.Owner, r.Name, environment)}
-	if r.OwnerID != 0 && r.ID != 0 {
-		forms = append(forms, fmt.Sprintf("repo:%s@%d/%s@%d:environment:%s", r.Owner, r.OwnerID, r.Name, r.ID, environment))
+func (r Repository) subjects(environments []string) []string {
+	var forms []string
+	for _, environment := range environments {
+		forms = append(forms, fmt.Sprintf("repo:%s/%s:environment:%s", r.Owner, r.Name, environment))
+		if r.OwnerID != 0 && r.ID != 0 {
+			forms = append(forms, fmt.Sprintf("repo:%s@%d/%s@%d:environment:%s", r.Owner, r.OwnerID, r.Name, r.ID, environment))
+		}
 	}
 	return forms
 }

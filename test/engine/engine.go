@@ -31,6 +31,21 @@ type Engine struct {
 // it. Another run of the same tests in this checkout is waited for. Call [Engine.Stop]
 // also when it fails.
 func Start(ctx context.Context, name string) (*Engine, error) {
+	e, err := start(ctx, name, "000000000000", nil)
+	if err != nil {
+		return e, err
+	}
+	return e, e.point(ctx)
+}
+
+// Beside starts another engine that plays another AWS account, with an empty one. This process
+// goes on pointing where it does; [Engine.Environment] leads a program to the new one.
+// What trusts e's certificate trusts the new one's. Call [Engine.Stop] also when it fails.
+func (e *Engine) Beside(ctx context.Context, name, account string) (*Engine, error) {
+	return start(ctx, name, account, e)
+}
+
+func start(ctx context.Context, name, account string, certified *Engine) (*Engine, error) {
 	root, err := projectRoot()
 	if err != nil {
 		return &Engine{}, err
@@ -49,14 +64,31 @@ func Start(ctx context.Context, name string) (*Engine, error) {
 	for _, step := range []func() error{
 		func() error { return os.Unsetenv("ENGINE_PORT") }, // make run's
 		e.stop, // one left by a run that was killed
-		func() error { _, err := e.tool(ctx, "start"); return err },
-		func() error { return e.point(ctx) },
+		func() error { return e.certificate(certified) },
+		func() error { _, err := e.tool(ctx, "start", "--account", account); return err },
 	} {
 		if err := step(); err != nil {
 			return e, err
 		}
 	}
 	return e, nil
+}
+
+// certificate takes another engine's, where one is given.
+func (e *Engine) certificate(of *Engine) error {
+	if of == nil {
+		return nil
+	}
+	for _, name := range []string{"cert.pem", "key.pem"} {
+		text, err := os.ReadFile(filepath.Join(of.Dir, name))
+		if err != nil {
+			return err
+		}
+		if err := os.WriteFile(filepath.Join(e.Dir, name), text, 0o600); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // Stop ends the engine, and lets the next run of the same tests begin.
@@ -72,8 +104,8 @@ func (e *Engine) stop() error {
 	return err
 }
 
-func (e *Engine) tool(ctx context.Context, verb string) (string, error) {
-	return e.Run(ctx, e.python, "tools/engine.py", verb, "--state", e.Dir)
+func (e *Engine) tool(ctx context.Context, verb string, args ...string) (string, error) {
+	return e.Run(ctx, e.python, append([]string{"tools/engine.py", verb, "--state", e.Dir}, args...)...)
 }
 
 func projectRoot() (string, error) {
@@ -117,23 +149,36 @@ func (e *Engine) wait(ctx context.Context) (err error) {
 
 // point makes the environment of this process the one that leads to the engine.
 func (e *Engine) point(ctx context.Context) error {
-	exports, err := e.tool(ctx, "env")
-	if err != nil {
-		return err
-	}
-	// A shell reads what is written for one.
-	all, err := e.Run(ctx, "bash", "-c", `eval "$1" && env -0`, "bash", exports)
+	environment, err := e.Environment(ctx)
 	if err != nil {
 		return err
 	}
 	os.Clearenv()
-	for pair := range strings.SplitSeq(strings.TrimRight(all, "\x00"), "\x00") {
-		name, value, _ := strings.Cut(pair, "=")
+	for name, value := range environment {
 		if err := os.Setenv(name, value); err != nil {
 			return err
 		}
 	}
 	return Prepend(filepath.Dir(e.CDK())) // with the CLI's own Node
+}
+
+// Environment is that of this process, leading to the engine and to nothing else.
+func (e *Engine) Environment(ctx context.Context) (map[string]string, error) {
+	exports, err := e.tool(ctx, "env")
+	if err != nil {
+		return nil, err
+	}
+	// A shell reads what is written for one.
+	all, err := e.Run(ctx, "bash", "-c", `eval "$1" && env -0`, "bash", exports)
+	if err != nil {
+		return nil, err
+	}
+	environment := map[string]string{}
+	for pair := range strings.SplitSeq(strings.TrimRight(all, "\x00"), "\x00") {
+		name, value, _ := strings.Cut(pair, "=")
+		environment[name] = value
+	}
+	return environment, nil
 }
 
 // Prepend lets this process find programs in dir before all others.
@@ -205,10 +250,13 @@ var webhookURL = regexp.MustCompile(`^https://([a-z0-9]+)\.execute-api\.[^/]+/([
 
 // Webhook returns where the engine serves a webhook, whose URL (the output WebhookUrl)
 // names AWS's domain.
-func Webhook(url string) (string, error) {
+func Webhook(url string) (string, error) { return WebhookAt(os.Getenv("AWS_ENDPOINT_URL"), url) }
+
+// WebhookAt is [Webhook] of the engine at an endpoint.
+func WebhookAt(endpoint, url string) (string, error) {
 	parts := webhookURL.FindStringSubmatch(url)
 	if parts == nil {
 		return "", fmt.Errorf("the stack's WebhookUrl is %q, which is not API Gateway's", url)
 	}
-	return fmt.Sprintf("%s/restapis/%s/%s/_user_request_/%s", os.Getenv("AWS_ENDPOINT_URL"), parts[1], parts[2], parts[3]), nil
+	return fmt.Sprintf("%s/restapis/%s/%s/_user_request_/%s", endpoint, parts[1], parts[2], parts[3]), nil
 }

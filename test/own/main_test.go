@@ -16,9 +16,9 @@ import (
 
 var local *engine.Engine
 
-func TestMain(m *testing.M) { os.Exit(run(m)) }
+func TestMain(m *testing.M) { os.Exit(all(m)) }
 
-func run(m *testing.M) (code int) {
+func all(m *testing.M) (code int) {
 	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Minute)
 	defer cancel()
 	e, err := engine.Start(ctx, "own")
@@ -59,17 +59,26 @@ func repository(t *testing.T, stages ...starter.Stage) string {
 			t.Fatal(err)
 		}
 	}
-	edit(t, filepath.Join(dir, "main.go"), `"`+onEngine.Region+"\"\n", `"`+onEngine.Region+"\"\n"+onEngine.Name+".Architecture = stages.Architecture(\""+runtime.GOARCH+"\") // the engine runs it here\n")
+	for _, stage := range stages {
+		place := fmt.Sprintf("%[1]s.Account, %[1]s.Region = %[2]q, %[3]q\n", stage.Name, stage.Account, stage.Region)
+		edit(t, filepath.Join(dir, "main.go"), place, place+stage.Name+".Architecture = stages.Architecture(\""+runtime.GOARCH+"\") // the engine runs it here\n")
+	}
+	link(t, dir)
+	return dir
+}
+
+// link gives a checkout of the repository this one's npm packages.
+func link(t *testing.T, dir string) {
+	t.Helper()
 	tools := filepath.Join(dir, "node_modules")
 	if err := os.Symlink(filepath.Join(local.Root, "tools", "node_modules"), tools); err != nil {
 		t.Fatal(err)
 	}
 	// make compares times; what is installed is newer than what asks for it.
-	later := time.Now().Add(time.Second)
-	if err := os.Chtimes(filepath.Join(tools, ".package-lock.json"), later, later); err != nil {
+	long := time.Unix(0, 0)
+	if err := os.Chtimes(filepath.Join(dir, "package.json"), long, long); err != nil {
 		t.Fatal(err)
 	}
-	return dir
 }
 
 // in runs a command in the folder and returns its standard output.

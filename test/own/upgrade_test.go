@@ -148,6 +148,11 @@ func send(t *testing.T, webhook string, wait time.Duration) *traffic {
 	if err != nil {
 		t.Fatal(err)
 	}
+	return sendTo(t, url, wait)
+}
+
+func sendTo(t *testing.T, url string, wait time.Duration) *traffic {
+	t.Helper()
 	ctx, cancel := context.WithCancel(t.Context())
 	s := &traffic{url: url, wait: wait, cancel: cancel, ended: make(chan struct{})}
 	s.changed = sync.NewCond(&s.mu)
@@ -218,6 +223,13 @@ func (s *traffic) more(t *testing.T, n int) {
 	if s.givenUp >= 10 {
 		t.Fatalf("ten were given up, %d accepted", len(s.accepted))
 	}
+}
+
+// failures is how many tries were refused until now.
+func (s *traffic) failures() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.refused
 }
 
 // stop ends the sending and returns what was accepted.

@@ -37,12 +37,13 @@ func TestDelivery(t *testing.T) {
 	}
 	const account, provider = "123456789012", "token.actions.githubusercontent.com"
 	for name, want := range map[string]struct {
-		environment string
-		assumes     []string
+		subjects []any
+		assumes  []string
 	}{
-		"Deployer": {"full", []string{"deploy", "file-publishing", "lookup"}},
-		"Reader":   {"full-diff", []string{"lookup"}},
-		"Doctor":   {"full-doctor", nil},
+		"Deployer": {[]any{"repo:acme/webhooks:environment:full", "repo:acme@12/webhooks@345:environment:full"}, []string{"deploy", "file-publishing", "lookup"}},
+		"Reader":   {[]any{"repo:acme/webhooks:environment:full-diff", "repo:acme@12/webhooks@345:environment:full-diff"}, []string{"lookup"}},
+		"Doctor": {[]any{"repo:acme/webhooks:environment:full-doctor", "repo:acme@12/webhooks@345:environment:full-doctor",
+			"repo:acme/webhooks:environment:full", "repo:acme@12/webhooks@345:environment:full"}, nil},
 	} {
 		p := made.props("AWS::IAM::Role", name)
 		trust := objects(p.at("AssumeRolePolicyDocument", "Statement"))
@@ -54,7 +55,7 @@ func TestDelivery(t *testing.T) {
 		f.want("the provider", literal(trust[0].at("Principal", "Federated")), "arn:aws:iam::"+account+":oidc-provider/"+provider)
 		f.want("the condition", trust[0].at("Condition"), map[string]any{"StringEquals": map[string]any{
 			provider + ":aud": "sts.amazonaws.com",
-			provider + ":sub": []any{"repo:acme/webhooks:environment:" + want.environment, "repo:acme@12/webhooks@345:environment:" + want.environment},
+			provider + ":sub": want.subjects,
 		}})
 		f.want("policies of others", p.at("ManagedPolicyArns"), nil)
 		policies := objects(p.at("Policies"))

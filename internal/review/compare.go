@@ -147,7 +147,7 @@ func resourcesOf(template map[string]any) map[string]resource {
 
 // judgeSection judges what is not a resource.
 func judgeSection(l leaf) verdict {
-	was := fmt.Sprintf("%s was %s and is %s", l, show(l.old), show(l.new))
+	was := became(l.String(), l)
 	switch l.path[0] {
 	case "Rules":
 		if l.old == nil {

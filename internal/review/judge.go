@@ -287,9 +287,9 @@ func judgeLeaf(kind string, l leaf, after resource) verdict {
 	switch l.path[0] {
 	case "DeletionPolicy", "UpdateReplacePolicy":
 		if keeps(l.old) && !keeps(l.new) {
-			return verdict{Loosened, "retention-policy", fmt.Sprintf("%s was %s and is %s: what it holds is deleted with it", l.path[0], show(l.old), show(l.new))}
+			return verdict{Loosened, "retention-policy", became(l.path[0], l) + ": what it holds is deleted with it"}
 		}
-		return verdict{Changed, "retention-policy", fmt.Sprintf("%s was %s and is %s", l.path[0], show(l.old), show(l.new))}
+		return verdict{Changed, "retention-policy", became(l.path[0], l)}
 	case "Metadata":
 		return verdict{Nothing, "metadata", "a note of the CDK's, which AWS does not read"}
 	case "Condition":
@@ -298,7 +298,7 @@ func judgeLeaf(kind string, l leaf, after resource) verdict {
 		return verdict{Changed, "order", "it is made after others"}
 	case "Properties":
 	default:
-		return verdict{Changed, "attribute", fmt.Sprintf("%s was %s and is %s: no rule knows what that does", l, show(l.old), show(l.new))}
+		return verdict{Changed, "attribute", became(l.String(), l) + ": no rule knows what that does"}
 	}
 	path := strings.Join(l.path[1:], ".")
 	for _, r := range rules {
@@ -306,5 +306,5 @@ func judgeLeaf(kind string, l leaf, after resource) verdict {
 			return r.judge(l, path, after)
 		}
 	}
-	return verdict{Loosened, "unknown", fmt.Sprintf("%s was %s and is %s: no rule knows what that does", path, show(l.old), show(l.new))}
+	return verdict{Loosened, "unknown", became(path, l) + ": no rule knows what that does"}
 }

@@ -1,9 +1,9 @@
 package review
 
 import (
-	"encoding/json"
 	"fmt"
 	"maps"
+	"math"
 	"reflect"
 	"slices"
 	"strings"
@@ -63,19 +63,88 @@ func computed(o map[string]any) bool {
 	return false
 }
 
+// became says what a value was and is. Of two long texts it shows the place where they differ.
+func became(path string, l leaf) string {
+	old, new := spoken(l.old), spoken(l.new)
+	if old == new { // {"Ref": "Queue"} and "Queue"
+		old, new = text(l.old), text(l.new)
+	}
+	if len(l.path) > 0 && seconds[l.path[len(l.path)-1]] {
+		old, new = duration(l.old, old), duration(l.new, new)
+	}
+	if a, b := []rune(old), []rune(new); len(a) > shown && len(b) > shown {
+		same := 0
+		for same < min(len(a), len(b)) && a[same] == b[same] {
+			same++
+		}
+		if from := same - shown/3; from > 0 {
+			old, new = "…"+string(a[from:]), "…"+string(b[from:])
+		}
+	}
+	return fmt.Sprintf("%s was %s and is %s", path, cut(old), cut(new))
+}
+
+// seconds are the properties that are a number of them.
+var seconds = map[string]bool{"MessageRetentionPeriod": true, "VisibilityTimeout": true, "DelaySeconds": true, "CacheTtlInSeconds": true}
+
+// duration adds how long so many seconds are, in the largest whole unit.
+func duration(v any, text string) string {
+	n, ok := number(v)
+	if !ok || n < 60 {
+		return text
+	}
+	for _, unit := range []struct {
+		name    string
+		seconds float64
+	}{{"day", 24 * 3600}, {"hour", 3600}, {"minute", 60}} {
+		switch count := n / unit.seconds; {
+		case count != math.Trunc(count):
+		case count == 1:
+			return fmt.Sprintf("%s (1 %s)", text, unit.name)
+		default:
+			return fmt.Sprintf("%s (%g %ss)", text, count, unit.name)
+		}
+	}
+	return text
+}
+
 // show is a value in a sentence: short, and "nothing" where there is none.
-func show(v any) string {
-	if v == nil {
+func show(v any) string { return cut(spoken(v)) }
+
+// spoken is a value as a person writes it: Queue.Arn for {"Fn::GetAtt": ["Queue", "Arn"]}.
+func spoken(v any) string {
+	switch v := v.(type) {
+	case nil:
 		return "nothing"
+	case string:
+		return v
+	case map[string]any:
+		if !computed(v) {
+			break
+		}
+		if name, ok := v["Ref"].(string); ok {
+			return name
+		}
+		if parts, ok := v["Fn::GetAtt"].([]any); ok {
+			return joined(parts, ".")
+		}
+		if join, ok := v["Fn::Join"].([]any); ok && len(join) == 2 {
+			between, isText := join[0].(string)
+			parts, isList := join[1].([]any)
+			if isText && isList {
+				return joined(parts, between)
+			}
+		}
 	}
-	if s, ok := v.(string); ok {
-		return cut(s)
+	return text(v)
+}
+
+func joined(parts []any, between string) string {
+	var all []string
+	for _, part := range parts {
+		all = append(all, spoken(part))
 	}
-	text, err := json.Marshal(v)
-	if err != nil {
-		return fmt.Sprint(v) // it was decoded from JSON
-	}
-	return cut(string(text))
+	return strings.Join(all, between)
 }
 
 // shown is how much of a value a sentence shows.

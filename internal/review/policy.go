@@ -3,6 +3,7 @@ package review
 import (
 	"encoding/json"
 	"fmt"
+	"regexp"
 	"slices"
 	"strings"
 )
@@ -126,21 +127,22 @@ func judgePolicy(old, new any) []verdict {
 		case s.effect != "Allow" && s.effect != "Deny":
 			found = append(found, verdict{Widened, "policy-unreadable", fmt.Sprintf("the effect of a statement is %q", s.effect)})
 		case s.effect == "Deny":
-			found = append(found, verdict{Changed, "deny-added", fmt.Sprintf("%s is denied now on %s%s", s.action, cut(s.resource), condition(s))})
+			found = append(found, verdict{Changed, "deny-added", fmt.Sprintf("%s is denied now on %s%s", s.action, say(s.resource), condition(s))})
 		case narrowed(s, before):
-			found = append(found, verdict{Changed, "allow-narrowed", fmt.Sprintf("%s on %s is allowed under a further condition", s.action, cut(s.resource))})
+			found = append(found, verdict{Changed, "allow-narrowed", fmt.Sprintf("%s on %s is allowed under a further condition", s.action, say(s.resource))})
 		default:
-			found = append(found, verdict{Widened, "allow-added", fmt.Sprintf("%s may %s on %s%s", who(s), s.action, cut(s.resource), condition(s))})
+			found = append(found, verdict{Widened, "allow-added", fmt.Sprintf("%s may %s on %s%s", who(s), s.action, say(s.resource), condition(s))})
 		}
 	}
 	for s := range before {
 		switch {
 		case after[s]:
 		case s.effect == "Allow" && s.condition == "" && conditioned(s, after): // said above
+		case s.effect == "Allow" && covered(s, after): // by a wider one, which was said above
 		case s.effect != "Allow":
-			found = append(found, verdict{Widened, "deny-removed", fmt.Sprintf("%s on %s is denied no more%s", s.action, cut(s.resource), condition(s))})
+			found = append(found, verdict{Widened, "deny-removed", fmt.Sprintf("%s on %s is denied no more%s", s.action, say(s.resource), condition(s))})
 		default:
-			found = append(found, verdict{Loosened, "allow-removed", fmt.Sprintf("%s may no longer %s on %s: what stops without it?", who(s), s.action, cut(s.resource))})
+			found = append(found, verdict{Loosened, "allow-removed", fmt.Sprintf("%s may no longer %s on %s: what stops without it?", who(s), s.action, say(s.resource))})
 		}
 	}
 	if found == nil {
@@ -150,11 +152,48 @@ func judgePolicy(old, new any) []verdict {
 	return found
 }
 
+// covered tells whether the right is part of one that differs in its action alone, as sqs:* does.
+func covered(s statement, after map[statement]bool) bool {
+	for other := range after {
+		if other.negated || s.negated || !strings.ContainsAny(other.action, "*?") {
+			continue
+		}
+		same := other
+		same.action = s.action
+		if same == s && matches(other.action, s.action) {
+			return true
+		}
+	}
+	return false
+}
+
+// matches tells whether an action with wildcards is about another. Letters' case does not count.
+// https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_elements_action.html
+func matches(pattern, action string) bool {
+	quoted := strings.NewReplacer(`\*`, ".*", `\?`, ".").Replace(regexp.QuoteMeta(pattern))
+	return regexp.MustCompile("(?is)^" + quoted + "$").MatchString(action)
+}
+
+// say is what [text] made of a value, as a person writes it.
+func say(encoded string) string {
+	kind, value, hasKind := strings.Cut(encoded, " {")
+	if hasKind { // of a principal: AWS {"Ref": …}
+		value = "{" + value
+	} else {
+		kind, value = "", encoded
+	}
+	var v any
+	if json.Unmarshal([]byte(value), &v) != nil {
+		return cut(encoded)
+	}
+	return cut(strings.TrimSpace(kind + " " + spoken(v)))
+}
+
 func who(s statement) string {
 	if s.principal == "" {
 		return "whoever has the policy"
 	}
-	return cut(s.principal)
+	return say(s.principal)
 }
 
 func condition(s statement) string {

@@ -1,7 +1,6 @@
 package review
 
 import (
-	"fmt"
 	"regexp"
 )
 
@@ -19,7 +18,7 @@ func on(kind, path string, judge func(leaf, string, resource) verdict) rule {
 // always is the class of every change, with why.
 func always(class Class, code, why string) func(leaf, string, resource) verdict {
 	return func(l leaf, path string, _ resource) verdict {
-		return verdict{class, code, fmt.Sprintf("%s was %s and is %s: %s", path, show(l.old), show(l.new), why)}
+		return verdict{class, code, became(path, l) + ": " + why}
 	}
 }
 
@@ -31,9 +30,9 @@ func moved(code, why string, bad bool) func(leaf, string, resource) verdict {
 		old, known := number(l.old)
 		new, known2 := number(l.new)
 		if known && known2 && (new > old) != bad {
-			return verdict{Changed, code, fmt.Sprintf("%s was %s and is %s", path, show(l.old), show(l.new))}
+			return verdict{Changed, code, became(path, l)}
 		}
-		return verdict{Loosened, code, fmt.Sprintf("%s was %s and is %s: %s", path, show(l.old), show(l.new), why)}
+		return verdict{Loosened, code, became(path, l) + ": " + why}
 	}
 }
 
@@ -42,10 +41,10 @@ func unless(code, why string, good ...any) func(leaf, string, resource) verdict 
 	return func(l leaf, path string, _ resource) verdict {
 		for _, value := range good {
 			if text(l.new) == text(value) {
-				return verdict{Changed, code, fmt.Sprintf("%s was %s and is %s", path, show(l.old), show(l.new))}
+				return verdict{Changed, code, became(path, l)}
 			}
 		}
-		return verdict{Loosened, code, fmt.Sprintf("%s was %s and is %s: %s", path, show(l.old), show(l.new), why)}
+		return verdict{Loosened, code, became(path, l) + ": " + why}
 	}
 }
 
@@ -64,7 +63,7 @@ func actions(l leaf, path string, _ resource) verdict {
 	if l.old == nil {
 		return verdict{Changed, "alarm-actions", path + " tells more"}
 	}
-	return verdict{Loosened, "alarm-actions", fmt.Sprintf("%s was %s and is %s: somebody hears of it no more, or another does", path, show(l.old), show(l.new))}
+	return verdict{Loosened, "alarm-actions", became(path, l) + ": somebody hears of it no more, or another does"}
 }
 
 // public is widened where a block on public access is not on any more.
@@ -72,7 +71,7 @@ func public(l leaf, path string, _ resource) verdict {
 	if l.new == true {
 		return verdict{Changed, "public-access", path + " is blocked now"}
 	}
-	return verdict{Widened, "public-access", fmt.Sprintf("%s was %s and is %s: the public may be let in", path, show(l.old), show(l.new))}
+	return verdict{Widened, "public-access", became(path, l) + ": the public may be let in"}
 }
 
 // asset is what the CDK builds of this commit, by its content.
@@ -81,7 +80,7 @@ var asset = regexp.MustCompile(`^[0-9a-f]{64}\.zip$`)
 // functionCode is code only where it is built of this commit, and widened where it comes from
 // elsewhere: no review has seen that, and it has the function's rights.
 func functionCode(l leaf, path string, _ resource) verdict {
-	was := fmt.Sprintf("%s was %s and is %s", path, show(l.old), show(l.new))
+	was := became(path, l)
 	if path == "Code.S3Key" && asset.MatchString(text(l.new)) {
 		return verdict{CodeOnly, "function-code", was + ": another program"}
 	}
@@ -90,7 +89,7 @@ func functionCode(l leaf, path string, _ resource) verdict {
 
 // released is code only where the alias follows a version of the template.
 func released(l leaf, path string, _ resource) verdict {
-	was := fmt.Sprintf("%s was %s and is %s", path, show(l.old), show(l.new))
+	was := became(path, l)
 	if o, ok := l.new.(map[string]any); ok && len(o) == 1 && o["Fn::GetAtt"] != nil {
 		return verdict{CodeOnly, "function-version", was + ": the new version goes live"}
 	}
@@ -99,7 +98,7 @@ func released(l leaf, path string, _ resource) verdict {
 
 // executionLog holds headers and bodies.
 func executionLog(l leaf, path string, _ resource) verdict {
-	was := fmt.Sprintf("%s was %s and is %s", path, show(l.old), show(l.new))
+	was := became(path, l)
 	switch v := text(l.new); {
 	case v == "false" || v == "OFF":
 		return verdict{Changed, "execution-log", was}

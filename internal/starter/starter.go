@@ -54,7 +54,7 @@ type Repository struct {
 	// Version is the required version of nylas-webhooks, and Replace, unless it is empty,
 	// the folder of a checkout that takes its place.
 	Version, Replace string
-	Stages []Stage
+	Stages           []Stage
 	// Pages and Tickets are mail addresses and https URLs.
 	Pages, Tickets []string
 }

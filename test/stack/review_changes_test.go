@@ -74,7 +74,7 @@ func TestPreparedChanges(t *testing.T) {
 		"TLS denied no more":        {func(r resources) { r.drop("QueuePolicy") }, review.Widened, "what it denied is denied no more"},
 		"the key opened":            {func(r resources) { r.statement("Key", "KeyPolicy", "")["Principal"] = "*" }, review.Widened, "may kms:* on *"},
 		"503 becomes 500":           {func(r resources) { r.at("EndpointIntegrationFailure")["StatusCode"] = "500" }, review.Loosened, "with any other answer the notification is lost"},
-		"seven days become an hour": {func(r resources) { r.at("Queue")["MessageRetentionPeriod"] = 3600.0 }, review.Loosened, "was 604800 and is 3600: what waits longer is deleted"},
+		"seven days become an hour": {func(r resources) { r.at("Queue")["MessageRetentionPeriod"] = 3600.0 }, review.Loosened, "was 604800 (7 days) and is 3600 (1 hour): what waits longer is deleted"},
 		"Retain becomes Delete":     {func(r resources) { r.the("Queue")["DeletionPolicy"] = "Delete" }, review.Loosened, "what it holds is deleted with it"},
 		"a role that may do all": {func(r resources) {
 			r.at("ReceiverRole")["ManagedPolicyArns"] = []any{"arn:aws:iam::aws:policy/AdministratorAccess"}
@@ -95,7 +95,7 @@ func TestPreparedChanges(t *testing.T) {
 		"a text of an alarm":          {func(r resources) { r.at("QueueAgeAlarm")["AlarmDescription"] = "better" }, review.Changed, "a text"},
 		"a tag":                       {func(r resources) { r.at("Queue")["Tags"] = []any{map[string]any{"Key": "Owner", "Value": "crm"}} }, review.Changed, "costs and searches"},
 		"a widget":                    {func(r resources) { r.at("Dashboard")["DashboardBody"] = "{}" }, review.Changed, "what is seen"},
-		"kept for longer":             {func(r resources) { r.at("Queue")["MessageRetentionPeriod"] = 1123200.0 }, review.Changed, "was 604800 and is 1123200"},
+		"kept for longer":             {func(r resources) { r.at("Queue")["MessageRetentionPeriod"] = 1123200.0 }, review.Changed, "was 604800 (7 days) and is 1123200 (13 days)"},
 		"an alarm that rings earlier": {func(r resources) { r.at("QueueAgeAlarm")["Threshold"] = 1.0 }, review.Changed, "Threshold was"},
 		"one more who is told":        {func(r resources) { r.at("QueueAgeAlarm")["InsufficientDataActions"] = []any{"arn:aws:sns:x"} }, review.Changed, "tells more"},
 		"an alarm gone":               {func(r resources) { r.drop("QueueAgeAlarm") }, review.Loosened, "nobody is told any more"},

@@ -92,6 +92,10 @@ type Stage struct {
 	// ReservedConcurrency caps how many copies of the function run at once; 0 leaves
 	// them to the account's limit.
 	ReservedConcurrency int
+	// CanaryMinutes gives a new version of the function a tenth of the requests for so many
+	// minutes, 5, 10, 15 or 30, before it gets all; alarm ReceiverErrors ends that and takes the
+	// deployment back. 0: all at once. docs/delivery.md says what it sees and what it does not.
+	CanaryMinutes int
 	// Tracing sends X-Ray segments of gateway and function.
 	Tracing bool
 	// LogDays is how many days logs are kept, one of the values CloudWatch Logs has.

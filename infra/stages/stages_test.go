@@ -55,6 +55,10 @@ func TestValidateSaysWhatToDo(t *testing.T) {
 		{"retention that Logs has not", func(s *Stage) { s.LogDays = 15 }, "15 days"},
 		{"an archive for a quarter", func(s *Stage) { s.ArchiveDays = 31 }, "the archive keeps mail for 31 days; the bucket keeps nothing else for longer than 30 that can be replayed. Set 1 to 30, or 0 for no archive."},
 		{"an archive for no time", func(s *Stage) { s.ArchiveDays = -1 }, "-1 days"},
+		{"a canary of no configuration", func(s *Stage) { s.CanaryMinutes = 7 }, "a canary of 7 minutes is none of CodeDeploy's. Set CanaryMinutes to 5, 10, 15 or 30, or to 0 for none."},
+		{"a canary that nothing ends", func(s *Stage) {
+			s.CanaryMinutes, s.AlarmsOff = 10, map[string]string{"ReceiverErrors": "it rings at night"}
+		}, "ended by alarm ReceiverErrors, which this stage switches off"},
 		{"no rate", func(s *Stage) { s.RequestsPerSecond = 0 }, "0 requests/s"},
 		{"rate beyond the quota", func(s *Stage) { s.RequestsPerSecond, s.ReservedConcurrency = 10_001, 0 }, "10001 requests/s"},
 		{"no burst", func(s *Stage) { s.Burst = 0 }, "0 requests in at once"},

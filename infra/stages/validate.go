@@ -76,6 +76,7 @@ func (s Stage) Validate() error {
 	s.validatePlace(p)
 	s.validateDomain(p)
 	s.validateCapacity(p)
+	s.validateCanary(p)
 	s.validateConsumer(p)
 	if s.ArchiveDays < 0 || s.ArchiveDays > maxArchiveDays {
 		p.addf("the archive keeps mail for %d days; the bucket keeps nothing else for longer than %d that can be replayed. Set 1 to %d, or 0 for no archive.",
@@ -153,6 +154,19 @@ func (s Stage) validateCapacity(p *problems) {
 	if s.ReservedConcurrency > 0 && served < s.RequestsPerSecond {
 		p.addf("reserved concurrency %d serves about %d requests/s at %d ms; the throttle lets %d in. Raise one or lower the other.",
 			s.ReservedConcurrency, served, assumedMilliseconds, s.RequestsPerSecond)
+	}
+}
+
+// canaryMinutes are those for which CodeDeploy has a configuration of its own.
+// https://docs.aws.amazon.com/codedeploy/latest/userguide/deployment-configurations.html
+var canaryMinutes = []int{0, 5, 10, 15, 30}
+
+func (s Stage) validateCanary(p *problems) {
+	if !slices.Contains(canaryMinutes, s.CanaryMinutes) {
+		p.addf("a canary of %d minutes is none of CodeDeploy's. Set CanaryMinutes to 5, 10, 15 or 30, or to 0 for none.", s.CanaryMinutes)
+	}
+	if _, off := s.AlarmsOff["ReceiverErrors"]; off && s.CanaryMinutes > 0 {
+		p.addf("the canary is ended by alarm ReceiverErrors, which this stage switches off. Switch it on, or set CanaryMinutes to 0.")
 	}
 }
 

@@ -45,6 +45,7 @@ func NewStack(scope constructs.Construct, stage stages.Stage, builder *Builder) 
 	if err != nil {
 		return nil, err
 	}
+	newCanary(stack, stage, receiver.alias)
 	newDashboard(stack, stage, endpoint, receiver, queues, bucket, alarms)
 
 	output(stack, "WebhookUrl", "Register this URL at Nylas", endpoint.url())

@@ -84,6 +84,7 @@ var guards = map[string]string{
 	"AWS::Events::Rule":                "what it passed on is passed on no more",
 	"AWS::WAFv2::WebACL":               "what it kept out comes in",
 	"AWS::WAFv2::WebACLAssociation":    "what it kept out comes in",
+	"AWS::CodeDeploy::DeploymentGroup": "a new version gets all requests at once, and nothing takes it back",
 	"AWS::Lambda::Permission":          "whom it let call the function is refused, and the gateway answers 503",
 	"AWS::Backup::BackupPlan":          "nothing is backed up any more",
 	"AWS::Config::ConfigRule":          "what it found is found no more",
@@ -294,6 +295,8 @@ func judgeLeaf(kind string, l leaf, after resource) verdict {
 		return verdict{Nothing, "metadata", "a note of the CDK's, which AWS does not read"}
 	case "Condition":
 		return verdict{Replaced, "condition", "whether it is there depends on another condition: " + held(kind, after)}
+	case "UpdatePolicy":
+		return verdict{Loosened, "canary", became(l.String(), l) + ": how many requests a bad version gets, and what takes it back"}
 	case "DependsOn":
 		return verdict{Changed, "order", "it is made after others"}
 	case "Properties":

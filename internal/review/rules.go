@@ -189,6 +189,7 @@ var rules = []rule{
 	on(`AWS::Lambda::Function`, `Layers|FileSystemConfigs|CodeSigningConfigArn`, always(Widened, "function-code-elsewhere", "it runs, or may run, a program that is not made of this commit")),
 	on(`AWS::Lambda::Alias`, `FunctionVersion`, released),
 	on(`AWS::Lambda::Alias`, `.*`, always(Loosened, "function-alias", "which version answers")),
+	on(`AWS::CodeDeploy::.*`, `.*`, always(Loosened, "canary", "how many requests a bad version gets, and what takes it back")),
 	on(`AWS::Lambda::Function`, `Role`, always(Widened, "function-role", "it has the rights of another role")),
 	on(`AWS::Lambda::Function`, `ReservedConcurrentExecutions`, always(Loosened, "concurrency", "lower, requests are refused; without it, other functions take the account's")),
 	on(`AWS::Lambda::Function`, `Timeout`, always(Loosened, "timeout", "between Nylas's 10 s and what the function needs")),

@@ -50,7 +50,7 @@ func (f *findings) want(what string, got, want any) {
 }
 
 func rules() []rule {
-	return slices.Concat(resourceRules, accessRules, queueRules, bucketRules, workerRules, receiverRules, policyRules, endpointRules, gatewayRules, alarmRules, dashboardRules)
+	return slices.Concat(resourceRules, accessRules, queueRules, bucketRules, workerRules, receiverRules, policyRules, canaryRules, endpointRules, gatewayRules, alarmRules, dashboardRules)
 }
 
 func TestRules(t *testing.T) {

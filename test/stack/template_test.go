@@ -23,6 +23,7 @@ type resource struct {
 	DependsOn           any    `json:",omitempty"`
 	DeletionPolicy      string `json:",omitempty"`
 	UpdateReplacePolicy string `json:",omitempty"`
+	UpdatePolicy        any    `json:",omitempty"`
 }
 
 type output struct {

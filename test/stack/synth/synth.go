@@ -32,6 +32,7 @@ func Full() stages.Stage {
 	s.ConsumerTimeout = 2 * time.Minute
 	s.Deduplicate = true
 	s.ArchiveDays = 14
+	s.CanaryMinutes = 10
 	s.ConsumerPrincipals = []string{"arn:aws:iam::210987654321:role/crm"}
 	s.Pages = stages.Recipients{Emails: []string{"on-call@example.com"}, Endpoints: []string{"https://events.example.com/pages"}}
 	s.Tickets = stages.Recipients{Emails: []string{"team@example.com"}}

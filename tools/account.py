@@ -54,6 +54,8 @@ def check(verb, assembly, stack):
     if name == LOCAL_STACK and not loopback(os.environ.get("AWS_ENDPOINT_URL")):
         raise Problem(f"{name} is on the local engine only, and AWS_ENDPOINT_URL does not lead to this machine. Use make, which sets it.")
     same_credentials(os.environ, Path.home())
+    if verb == "deploy":
+        whole_deployment(name, os.environ, Path.home())
     if os.environ.get("AWS_PROFILE"):
         os.environ.pop("AWS_DEFAULT_PROFILE", None)  # boto3 would prefer it, the CDK CLI does not
     session = boto3.Session()
@@ -75,6 +77,37 @@ def check(verb, assembly, stack):
     return session, region, name
 
 
+QUICK = ("hotswap", "hotswapFallback", "express")  # options of cdk deploy
+DEVELOPMENT = ("NylasWebhooks-dev", LOCAL_STACK)
+
+
+def whole_deployment(name, environment, home):
+    """Raise a Problem where the CDK CLI would deploy a stack quickly instead of wholly, outside of development.
+
+    hotswap changes the function past CloudFormation, so no version is made, the next
+    deployment does not know of it, and there is nothing to go back to. express does not wait
+    until what was made works, and takes nothing back when it fails. make passes neither on;
+    as all options of the CLI they can come from the environment and from ~/.cdk.json.
+    https://docs.aws.amazon.com/cdk/v2/guide/ref-cli-cmd-deploy.html
+    """
+    if name in DEVELOPMENT:
+        return
+    names = [variable for variable in ("CDK_HOTSWAP", "CDK_HOTSWAP_FALLBACK", "CDK_EXPRESS") if environment.get(variable, "false") != "false"]
+    names += [f'"{option}" in ~/.cdk.json' for option in QUICK if own_options(home).get(option)]
+    if names:
+        raise Problem(f"{name} is deployed wholly or not at all, and {', '.join(names)} asks for less: what goes live then is in no version and cannot be taken back. Remove that, and deploy again.")
+
+
+def own_options(home):
+    """The person's own options of the CDK CLI."""
+    try:
+        return json.loads((home / ".cdk.json").read_text())
+    except OSError:
+        return {}
+    except ValueError as err:
+        raise Problem(f"~/.cdk.json, which the CDK CLI reads, is no JSON: {err}") from err
+
+
 def same_credentials(environment, home):
     """Raise a Problem where the CDK CLI would take other credentials than AWS's other tools, and so this check.
 
@@ -83,12 +116,7 @@ def same_credentials(environment, home):
     https://docs.aws.amazon.com/cdk/v2/guide/cli.html
     """
     names = [name for name in ("CDK_PROFILE", "CDK_ROLE_ARN", "AMAZON_ACCESS_KEY_ID", "AMAZON_SECRET_ACCESS_KEY", "AMAZON_SESSION_TOKEN") if environment.get(name)]
-    try:
-        options = json.loads((home / ".cdk.json").read_text())
-    except OSError:
-        options = {}
-    except ValueError as err:
-        raise Problem(f"~/.cdk.json, which the CDK CLI reads, is no JSON: {err}") from err
+    options = own_options(home)
     names += [f'"{name}" in ~/.cdk.json' for name in ("profile", "roleArn") if options.get(name)]
     if names:
         raise Problem(f"the CDK CLI would use other credentials than AWS's other tools, because of {', '.join(names)}. Remove that, and set AWS_PROFILE instead.")

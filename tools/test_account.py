@@ -201,6 +201,26 @@ class SameCredentials(unittest.TestCase):
                 self.look(environment, options)
 
 
+class WholeDeployment(unittest.TestCase):
+    """Where the CDK CLI would deploy quickly, and what that leaves out."""
+
+    def look(self, name, environment, options="{}"):
+        with tempfile.TemporaryDirectory() as home:
+            (pathlib.Path(home) / ".cdk.json").write_text(options)
+            account.whole_deployment(name, environment, pathlib.Path(home))
+
+    def test_refused(self):
+        for environment, options in (({"CDK_HOTSWAP": "true"}, "{}"), ({"CDK_HOTSWAP_FALLBACK": "1"}, "{}"), ({"CDK_EXPRESS": "true"}, "{}"),
+                                     ({}, '{"hotswap": true}'), ({}, '{"hotswapFallback": true}'), ({}, '{"express": true}')):
+            for name in ("NylasWebhooks-prod", "NylasWebhooks-staging", "NylasWebhooks-account"):
+                with self.assertRaises(account.Problem):
+                    self.look(name, environment, options)
+            self.look("NylasWebhooks-dev", environment, options)
+
+    def test_usual(self):
+        self.look("NylasWebhooks-prod", {"CDK_HOTSWAP": "false", "CDK_VALIDATION": "false"}, '{"hotswap": false, "progress": "events"}')
+
+
 class Check(unittest.TestCase):
     """What the deployment and the credentials are looked at for, all in all."""
 
@@ -212,8 +232,9 @@ class Check(unittest.TestCase):
             patches.enter_context(contextlib.redirect_stdout(io.StringIO()))
             done = {step: patches.enter_context(mock.patch.object(account, step)) for step in steps}
             patches.enter_context(mock.patch.object(account, "same_credentials"))
+            done["whole_deployment"] = patches.enter_context(mock.patch.object(account, "whole_deployment"))
             account.check(verb, "cdk.out", "NylasWebhooks-dev")
-        return [step for step in steps if done[step].called]
+        return [step for step in ("whole_deployment", *steps) if done[step].called]
 
     def test_china(self):
         with self.assertRaises(account.Problem) as problem:
@@ -221,7 +242,7 @@ class Check(unittest.TestCase):
         self.assertIn("in China", str(problem.exception))
 
     def test_every_step(self):
-        self.assertEqual(self.check(), ["caller", "deployable", "logging_role", "quotas", "key_in_use"])
+        self.assertEqual(self.check(), ["whole_deployment", "caller", "deployable", "logging_role", "quotas", "key_in_use"])
         self.assertEqual(self.check(verb="diff"), ["caller"])
 
 

@@ -11,6 +11,7 @@ import (
 
 	"github.com/onepagecrm/nylas-webhooks/infra/findings"
 	"github.com/onepagecrm/nylas-webhooks/infra/stages"
+	"github.com/onepagecrm/nylas-webhooks/internal/release"
 )
 
 // StackName returns the name of a stage's stack.
@@ -21,7 +22,7 @@ func StackName(stage stages.Stage) string { return "NylasWebhooks-" + stage.Name
 func NewStack(scope constructs.Construct, stage stages.Stage, builder *Builder) (awscdk.Stack, error) {
 	name := StackName(stage)
 	stack := awscdk.NewStack(scope, &name, &awscdk.StackProps{
-		Description:           jsii.String(fmt.Sprintf("Nylas webhooks to SQS, stage %s", stage.Name)),
+		Description:           jsii.String(fmt.Sprintf("Nylas webhooks to SQS, stage %s, nylas-webhooks %s", stage.Name, release.Version)),
 		Env:                   environment(stage),
 		TerminationProtection: &stage.Protected,
 		// CloudFormation puts a stack's tags on its resources.

@@ -98,6 +98,7 @@ const (
 	FieldTimestamp      = "timestamp"
 	FieldLevel          = "level"
 	FieldMessage        = "msg"
+	FieldVersion        = "version"         // the release that wrote the line
 	FieldRequestID      = "request_id"      // API Gateway's extendedRequestId, as in the access log and in the SQS attribute
 	FieldNotificationID = "notification_id" // only after the signature was verified, like the three below
 	FieldType           = "type"

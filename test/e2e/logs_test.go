@@ -194,7 +194,7 @@ func TestLogLines(t *testing.T) {
 func checkKeys(t *testing.T, l line) {
 	t.Helper()
 	want := []string{
-		contract.FieldTimestamp, contract.FieldLevel, contract.FieldMessage, contract.FieldRequestID, contract.FieldNotificationID,
+		contract.FieldTimestamp, contract.FieldLevel, contract.FieldMessage, contract.FieldVersion, contract.FieldRequestID, contract.FieldNotificationID,
 		contract.FieldType, contract.FieldGrantID, contract.FieldAttempt, contract.FieldBytes, contract.FieldEncoding,
 		contract.FieldOutcome, contract.FieldReason, contract.FieldStatus, contract.FieldMilliseconds, contract.DimensionStage, "_aws",
 	}

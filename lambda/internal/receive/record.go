@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/onepagecrm/nylas-webhooks/internal/awserror"
+	"github.com/onepagecrm/nylas-webhooks/internal/release"
 	"github.com/onepagecrm/nylas-webhooks/lambda/contract"
 	"github.com/onepagecrm/nylas-webhooks/notification"
 )
@@ -30,7 +31,7 @@ func newRecorder(w io.Writer, stage string) recorder {
 			}
 			return a
 		},
-	}))}
+	})).With(slog.String(contract.FieldVersion, release.Version))}
 }
 
 // maxLogged bounds an identifier in the log, in bytes; Nylas's are under 100.

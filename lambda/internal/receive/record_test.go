@@ -14,6 +14,7 @@ import (
 	"github.com/aws/aws-lambda-go/events"
 	"github.com/aws/smithy-go"
 
+	"github.com/onepagecrm/nylas-webhooks/internal/release"
 	"github.com/onepagecrm/nylas-webhooks/lambda/contract"
 	"github.com/onepagecrm/nylas-webhooks/notification"
 	"github.com/onepagecrm/nylas-webhooks/test/canary"
@@ -30,7 +31,7 @@ func TestLogLineIsFixed(t *testing.T) {
 	}
 	delete(line, "timestamp")
 	want := map[string]any{
-		"level": "INFO", "msg": "request", "outcome": "Accepted", "reason": "", "status": 200.0,
+		"level": "INFO", "msg": "request", "version": release.Version, "outcome": "Accepted", "reason": "", "status": 200.0,
 		"request_id": "request-1", "notification_id": "n1", "type": "message.created", "grant_id": "g1",
 		"attempt": 2.0, "bytes": float64(len(body)), "encoding": "", "milliseconds": 0.0,
 		"Stage": "prod", "Accepted": 1.0, "Verified": 1.0,

@@ -134,6 +134,25 @@ image: preflight ## hookworker's container image, without a container engine, as
 	@cd tools/image && go run . -module ../.. -out ../../.local/image $(if $(PUSH),-push $(PUSH)) -version "$$(git -C ../.. describe --tags --always 2>/dev/null || echo devel)"
 	@echo "image: .local/image (skopeo copy oci:.local/image docker-daemon:hookworker:devel)"
 
+##@ Release it
+
+# goreleaser is compiled the first time, some minutes. It finds cyclonedx-gomod on the PATH.
+.PHONY: dist
+dist: synth ## build what a release has: programs, SBOMs, licences, checksums, into .local/dist
+	@echo "goreleaser (the first time it is compiled, some minutes)"
+	@go build -modfile=tools/release.mod -o .local/release/ github.com/goreleaser/goreleaser/v2 github.com/CycloneDX/cyclonedx-gomod/cmd/cyclonedx-gomod
+	@VERSION=$$(git describe --tags --always --dirty) COMMIT_TIME=$$(git log -1 --format=%ct) COMMIT_DATE=$$(git log -1 --format=%cI) PATH="$(CURDIR)/.local/release:$$PATH" goreleaser release --snapshot --clean --parallelism 2
+	@go run ./test/release .local/dist cdk.out
+
+.PHONY: redist
+redist: dist ## build the release a second time, in another folder, and compare the bytes
+	@again=$$(mktemp -d) && trap 'rm -rf "$$again"' EXIT && git clone --quiet . "$$again/elsewhere" && \
+		$(MAKE) -C "$$again/elsewhere" dist && go run ./test/release .local/dist cdk.out "$$again/elsewhere/.local/dist"
+
+.PHONY: released
+released: ## does the source name the version that is released? make released TAG=v0.3.0
+	@grep -q '^const Version = "$(TAG)"$$' internal/release/release.go || { echo "make released: internal/release/release.go does not have $(TAG). Set Version there and the heading in CHANGELOG.md, commit, and tag that commit." >&2; exit 1; }
+
 ##@ Check it
 
 .PHONY: test

@@ -210,6 +210,10 @@ bench-consumer: preflight ## package consumer on a CRM that is half well: writes
 proof: preflight ## the whole proof under faults, with its soak and a report; half an hour
 	@go run ./test/faults/proof
 
+.PHONY: pictures
+pictures: preflight ## play an hour of faults in a minute and draw docs/pictures/faults.svg; make snapshots draws the others
+	@go run ./test/faults/picture
+
 .PHONY: snapshots
 snapshots: $(NODE) compiling ## write the templates' snapshots, and what docs/ computes from them, anew, for review
 	@if [ -n "$${CI:-}" ]; then echo "snapshots: not in CI. A changed snapshot is read by a person: run it on your machine and commit the difference." >&2; exit 1; fi

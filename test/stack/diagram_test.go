@@ -176,7 +176,7 @@ func days(seconds any) string {
 }
 
 func endpointLines(t template) []string {
-	stage := object(t.Resources[t.of("AWS::ApiGateway::Stage")[0]].Properties)
+	stage := t.Resources[t.of("AWS::ApiGateway::Stage")[0]].Properties
 	rate, _ := stage.at("MethodSettings", "0", "ThrottlingRateLimit").(float64)
 	log := t.Resources[references(stage.at("AccessLogSetting", "DestinationArn"))[0]].Properties
 	return []string{

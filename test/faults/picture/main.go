@@ -86,7 +86,7 @@ func run(ctx context.Context) (err error) {
 	}
 	fmt.Printf("sent %d in %d attempts: refused %d, delivered %d, spilled %d, duplicated %d, given up %d, lost %d\n", r.Account.Sent, r.Account.Attempts,
 		r.Account.Refused, r.Account.Delivered, r.Account.Spilled, r.Account.Duplicated, r.Account.GivenUp, r.Account.Lost)
-	return os.WriteFile(filepath.Join(root, "docs", "pictures", "faults.svg"), []byte(faults.Plot(r, marks...)), 0o600) //nolint:gosec // of this checkout
+	return os.WriteFile(filepath.Join(root, "docs", "pictures", "faults.svg"), []byte(faults.Plot(r, marks...)), 0o600)
 }
 
 // play lets each trouble begin and end at its time.

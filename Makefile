@@ -237,11 +237,15 @@ bench-consumer: preflight ## package consumer on a CRM that is half well: writes
 proof: preflight ## the whole proof under faults, with its soak and a report; half an hour
 	@go run ./test/faults/proof
 
+.PHONY: pictures
+pictures: preflight ## play an hour of faults in a minute and draw docs/pictures/faults.svg; make snapshots draws the others
+	@go run ./test/faults/picture
+
 .PHONY: snapshots
-snapshots: $(NODE) compiling ## write the templates' snapshots and docs/alarms-by-fault.md anew, for review
+snapshots: $(NODE) compiling ## write the templates' snapshots, and what docs/ computes from them, anew, for review
 	@if [ -n "$${CI:-}" ]; then echo "snapshots: not in CI. A changed snapshot is read by a person: run it on your machine and commit the difference." >&2; exit 1; fi
 	@UPDATE_SNAPSHOTS=1 go test -count=1 ./test/stack/...
-	@git --no-pager diff --stat -- test/stack docs/alarms-by-fault.md
+	@git --no-pager diff --stat -- test/stack docs
 
 .PHONY: vulncheck
 vulncheck: preflight ## look up known vulnerabilities of the Go dependencies

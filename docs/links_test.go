@@ -17,6 +17,8 @@ var (
 	fence   = regexp.MustCompile("(?ms)^ *```.*?^ *```$")
 	link    = regexp.MustCompile(`\]\(([^)\s]+)\)`)
 	heading = regexp.MustCompile(`(?m)^#+ (.+)$`)
+	// testLink is a link whose text is a test, or a rule on the template, in the file it leads to.
+	testLink = regexp.MustCompile(`\[(Test\w+|rule: [^\]]+)\]\(([^)]+_test\.go)\)`)
 	// unspoken is what GitHub leaves out of a heading's anchor.
 	unspoken = regexp.MustCompile(`[^\p{L}\p{N} _-]`)
 )
@@ -59,6 +61,34 @@ func TestLinksLeadSomewhere(t *testing.T) {
 	}
 	if pages < 20 { // there are more than 30
 		t.Errorf("only %d pages were read", pages)
+	}
+}
+
+// Every test and every rule that a page names is in the file that the page links to. What
+// nobody tests any more must not stand there as shown.
+func TestNamedTestsAreThere(t *testing.T) {
+	var named int
+	pages, err := filepath.Glob("*.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, page := range pages {
+		for _, m := range testLink.FindAllStringSubmatch(read(t, page), -1) {
+			named++
+			want := "\nfunc " + m[1] + "(t *testing.T) {"
+			if rule, is := strings.CutPrefix(m[1], "rule: "); is {
+				want = `name: "` + rule + `", why: "`
+			}
+			file, err := os.ReadFile(m[2])
+			if err != nil {
+				t.Errorf("%s names %s: %v", page, m[1], err)
+			} else if !strings.Contains(string(file), want) {
+				t.Errorf("%s names %s, which is not in %s. If it has another name now, say that; if it is gone, so is what the page says.", page, m[1], m[2])
+			}
+		}
+	}
+	if named < 40 { // the threat model alone has as many
+		t.Errorf("only %d tests are named", named)
 	}
 }
 

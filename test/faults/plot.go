@@ -20,10 +20,21 @@ var series = []struct{ name, colour string }{
 	{"delivered", "#2a7"}, {"spilled", "#e90"}, {"refused", "#c33"},
 }
 
+// plotStyle is for GitHub's light and dark mode; the colours of the series are seen in both.
+const plotStyle = `<style>text{fill:#1f2328}.paper{fill:#fff}.axis{fill:none;stroke:#57606a}.mark{fill:#818b981f}
+@media(prefers-color-scheme:dark){text{fill:#e6edf3}.paper{fill:#0d1117}.axis{stroke:#9198a1}.mark{fill:#656c7640}}</style>
+`
+
+// Mark is a part of the time in which something is said of the plot.
+type Mark struct {
+	From, To time.Duration // since the first notification
+	Text     string
+}
+
 // Plot draws what became of the notifications over time, as SVG: messages that reached
 // the queue, objects that reached the bucket, and attempts that were refused, each by
-// the second.
-func Plot(r Result) string {
+// the second. Marks are shaded.
+func Plot(r Result, marks ...Mark) string {
 	counts, step := count(r)
 	most := 0.0
 	for i := range plotSteps {
@@ -33,8 +44,14 @@ func Plot(r Result) string {
 	var b strings.Builder
 	fmt.Fprintf(&b, `<svg xmlns="http://www.w3.org/2000/svg" width="%d" height="%d" font-family="sans-serif" font-size="11">`+"\n",
 		plotWidth+2*plotMargin, plotHeight+2*plotMargin)
-	fmt.Fprintf(&b, `<rect width="100%%" height="100%%" fill="white"/><text x="%d" y="16">%s, per second</text>`+"\n", plotMargin, html.EscapeString(r.Scenario.Name))
+	b.WriteString(plotStyle)
+	fmt.Fprintf(&b, `<rect class="paper" width="100%%" height="100%%"/><text x="%d" y="16">%s, per second</text>`+"\n", plotMargin, html.EscapeString(r.Scenario.Name))
 	width := float64(plotWidth) / plotSteps
+	for _, m := range marks {
+		x := func(at time.Duration) float64 { return plotMargin + at.Seconds()/step.Seconds()*width }
+		fmt.Fprintf(&b, `<rect class="mark" x="%.1f" y="%d" width="%.1f" height="%d"/><text x="%.1f" y="%d" text-anchor="middle">%s</text>`+"\n",
+			x(m.From), plotMargin, x(m.To)-x(m.From), plotHeight, x((m.From+m.To)/2), plotMargin-6, html.EscapeString(m.Text))
+	}
 	for i := range plotSteps {
 		y := float64(plotMargin + plotHeight)
 		for k, s := range series {
@@ -46,9 +63,9 @@ func Plot(r Result) string {
 	}
 	for k, s := range series {
 		x := plotWidth + plotMargin - 80*(len(series)-k)
-		fmt.Fprintf(&b, `<rect x="%d" y="24" width="9" height="9" fill="%s"/><text x="%d" y="32">%s</text>`+"\n", x, s.colour, x+13, s.name)
+		fmt.Fprintf(&b, `<rect x="%d" y="7" width="9" height="9" fill="%s"/><text x="%d" y="16">%s</text>`+"\n", x, s.colour, x+13, s.name)
 	}
-	fmt.Fprintf(&b, `<path d="M%d %dV%dH%d" fill="none" stroke="black"/>`+"\n", plotMargin, plotMargin, plotMargin+plotHeight, plotMargin+plotWidth)
+	fmt.Fprintf(&b, `<path class="axis" d="M%d %dV%dH%d"/>`+"\n", plotMargin, plotMargin, plotMargin+plotHeight, plotMargin+plotWidth)
 	fmt.Fprintf(&b, `<text x="%d" y="%d" text-anchor="end">%.0f</text><text x="%d" y="%d" text-anchor="end">0</text>`+"\n",
 		plotMargin-4, plotMargin+8, most, plotMargin-4, plotMargin+plotHeight)
 	fmt.Fprintf(&b, `<text x="%d" y="%d">0 s</text><text x="%d" y="%d" text-anchor="end">%.1f s</text>`+"\n</svg>\n",

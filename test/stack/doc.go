@@ -8,6 +8,9 @@
 //	alarms_test.go      for each alarm, what must set it off and what must not
 //	scenarios_test.go   what happens to a system, and exactly which alarms go off
 //	faulttable_test.go  docs/alarms-by-fault.md: each fault has its alarm in time
+//	costs_test.go       docs/costs.md: what prod costs, by AWS's prices (prices_test.go)
+//	diagram_test.go     docs/pictures/architecture.svg: the parts, and who may do what
+//	pages_picture_test.go  docs/pictures: the dashboard, and an alarm's mail
 //	stage_test.go       what the assembly says about the stacks
 //	contract_test.go    the function's environment
 //	build_test.go       the same commit gives the same bytes, elsewhere too

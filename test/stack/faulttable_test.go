@@ -3,13 +3,9 @@ package stack
 import (
 	"fmt"
 	"maps"
-	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
-
-	"github.com/rogpeppe/go-internal/diff"
 
 	"github.com/onepagecrm/nylas-webhooks/lambda/contract"
 	"github.com/onepagecrm/nylas-webhooks/test/faults"
@@ -245,7 +241,7 @@ func TestEveryFaultHasItsAlarm(t *testing.T) {
 	for _, finding := range found {
 		t.Errorf("%s. Mend that, or say in faulttable_test.go why it is right.", finding)
 	}
-	updateTable(t, renderTable(all, severities(d)))
+	keepComputed(t, "alarms-by-fault.md", renderTable(all, severities(d)))
 }
 
 // An alarm that comes later than Nylas's last attempt is noticed, and one that nothing
@@ -318,33 +314,4 @@ func duration(minutes int) string {
 		return fmt.Sprintf("%.1f days", float64(minutes)/24/60)
 	}
 	return fmt.Sprint(minutes)
-}
-
-// updateTable compares the table between its marks in the page, or writes it there
-// where UPDATE_SNAPSHOTS is set.
-func updateTable(t *testing.T, table string) {
-	t.Helper()
-	const begin, end = "<!-- computed: make snapshots -->\n", "<!-- end -->"
-	page := filepath.Join(root, "docs", "alarms-by-fault.md")
-	data, err := os.ReadFile(page)
-	if err != nil {
-		t.Fatal(err)
-	}
-	head, rest, found := strings.Cut(string(data), begin)
-	old, tail, ended := strings.Cut(rest, end)
-	if !found || !ended {
-		t.Fatalf("%s has no marks %q and %q", page, begin, end)
-	}
-	if os.Getenv("UPDATE_SNAPSHOTS") != "" {
-		if os.Getenv("CI") != "" {
-			t.Fatal("the table is not updated in CI: a person reads what changed, and commits it")
-		}
-		if err := os.WriteFile(page, []byte(head+begin+table+end+tail), 0o600); err != nil { //nolint:gosec // a page of this checkout
-			t.Fatal(err)
-		}
-		return
-	}
-	if d := diff.Diff("docs/alarms-by-fault.md", []byte(old), "now", []byte(table)); len(d) > 0 {
-		t.Errorf("other alarms tell of a fault than the page says. If they should, make snapshots, read the change and commit it.\n%s", d)
-	}
 }

@@ -295,7 +295,7 @@ func gatewayTickets(stage stages.Stage, endpoint endpoint, receiver receiver) []
 
 // floodLimit is how many requests in 5 minutes are far above what the stage states: a
 // hundred times its quietest hour, where a busy hour has ten to thirty times that. It is
-// never more than three of the largest bursts, 200 a second, which cost about 75 dollars
+// never more than three of the largest bursts, 200 a second, which cost about 86 dollars
 // a day where they go on (ADR 11); a stage that does not know its traffic has only that.
 func floodLimit(stage stages.Stage) int {
 	const farAbove, minutes, atMost = 100, fiveMinutes / minute, 3 * largestBurst

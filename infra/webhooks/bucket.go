@@ -5,7 +5,6 @@ import (
 
 	"github.com/aws/aws-cdk-go/awscdk/v2"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awsevents"
-	"github.com/aws/aws-cdk-go/awscdk/v2/awseventstargets"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awsiam"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awss3"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awssqs"
@@ -92,9 +91,18 @@ func newBucket(stack awscdk.Stack, stage stages.Stage) bucket {
 				"object": map[string]any{"key": []any{map[string]any{"prefix": contract.SpillPrefix}}},
 			},
 		},
-		// The target adds the queue's permission, for this rule alone.
-		Targets: &[]awsevents.IRuleTarget{awseventstargets.NewSqsQueue(notices, nil)},
 	})
+	// The L1: package awseventstargets brings the CDK's libraries of a dozen other services along,
+	// which take seconds to compile, and lets the rule ask for the queue's attributes.
+	rule.Node().DefaultChild().(awsevents.CfnRule).SetTargets([]any{
+		&awsevents.CfnRule_TargetProperty{Arn: notices.QueueArn(), Id: jsii.String("Target0")},
+	})
+	notices.AddToResourcePolicy(awsiam.NewPolicyStatement(&awsiam.PolicyStatementProps{
+		Principals: &[]awsiam.IPrincipal{awsiam.NewServicePrincipal(jsii.String("events.amazonaws.com"), nil)},
+		Actions:    jsii.Strings("sqs:SendMessage"),
+		Resources:  &[]*string{notices.QueueArn()},
+		Conditions: &map[string]any{"ArnEquals": map[string]any{"aws:SourceArn": rule.RuleArn()}}, // this rule alone
+	}))
 
 	if consumers := consumerPrincipals(stage); consumers != nil {
 		b.AddToResourcePolicy(awsiam.NewPolicyStatement(&awsiam.PolicyStatementProps{

@@ -68,7 +68,7 @@ func wantedStatements(d deployment) []string {
 		add("Deny: * may sqs:* on %s %s", q, inClear)
 	}
 	add("Deny: * may s3:* on %s, %s/* %s", bucket, bucket, inClear)
-	add("Allow: events.amazonaws.com may sqs:GetQueueAttributes, sqs:GetQueueUrl, sqs:SendMessage on %s if ArnEquals aws:SourceArn <%s>",
+	add("Allow: events.amazonaws.com may sqs:SendMessage on %s if ArnEquals aws:SourceArn <%s>",
 		own, t.id("AWS::Events::Rule", "Spilled"))
 	for _, role := range []string{"Pages", "Tickets"} {
 		topic := "<" + t.id(topicType, role) + ">"

@@ -119,7 +119,7 @@ var bucketRules = []rule{
 				}
 			}
 			f.want("who sends notices", senders, []any{[]any{
-				[]any{"sqs:GetQueueAttributes", "sqs:GetQueueUrl", "sqs:SendMessage"}, map[string]any{"Service": "events.amazonaws.com"},
+				"sqs:SendMessage", map[string]any{"Service": "events.amazonaws.com"},
 				map[string]any{"ArnEquals": map[string]any{"aws:SourceArn": getAtt(d.template.id("AWS::Events::Rule", "Spilled"), "Arn")}},
 			}})
 			f.want("the notices' retention", d.template.props(queueType, "SpillNotices").at("MessageRetentionPeriod"), 14*24*3600)

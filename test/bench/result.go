@@ -1,0 +1,133 @@
+package main
+
+import (
+	"cmp"
+	"slices"
+)
+
+// Results is what a whole measurement found, as it stands in docs/performance.json.
+type Results struct {
+	Date     string    `json:"date"`
+	Machine  Machine   `json:"machine"`
+	Rounds   int       `json:"rounds"`
+	Programs []Program `json:"programs"`
+	Rows     []Row     `json:"rows"`
+	Limits   []Limit   `json:"limits"`
+}
+
+// Row is what one program needed for one case.
+type Row struct {
+	Program string `json:"program"`
+	Case
+	CPU   Figure `json:"cpu_us"`
+	P50   Figure `json:"p50_us"`
+	P99   Figure `json:"p99_us"`
+	Peak  Figure `json:"peak_mb"`
+	Start Figure `json:"start_ms"`
+	First Figure `json:"first_ms"`
+}
+
+// Limit is how long base64, HMAC-SHA256 and MD5 of a body take on this machine in Go: what
+// no receiver can do without.
+type Limit struct {
+	Bytes int    `json:"bytes"`
+	CPU   Figure `json:"cpu_us"`
+}
+
+// Figure is the median of the rounds, the least and the most.
+type Figure struct {
+	Median float64 `json:"median"`
+	Min    float64 `json:"min"`
+	Max    float64 `json:"max"`
+}
+
+func figure(values []float64) Figure {
+	sorted := slices.Sorted(slices.Values(values))
+	n := len(sorted)
+	return Figure{Median: (sorted[(n-1)/2] + sorted[n/2]) / 2, Min: sorted[0], Max: sorted[n-1]}
+}
+
+// apart tells whether no round of one was within those of the other. Only then is a
+// difference called one.
+func (f Figure) apart(other Figure) bool { return f.Max < other.Min || other.Max < f.Min }
+
+// key names the samples that make a row.
+type key struct {
+	program string
+	Case
+}
+
+// rows makes the rows of the samples, in the order of cases and programs.
+func rows(samples map[key][]Sample, cases []Case, programs []Program) []Row {
+	var list []Row
+	for _, c := range cases {
+		for _, p := range programs {
+			s := samples[key{p.Name, c}]
+			if len(s) == 0 {
+				continue
+			}
+			of := func(value func(Sample) float64) Figure {
+				var values []float64
+				for _, sample := range s {
+					values = append(values, value(sample))
+				}
+				return figure(values)
+			}
+			list = append(list, Row{
+				Program: p.Name, Case: c,
+				CPU:   of(func(s Sample) float64 { return s.CPU }),
+				P50:   of(func(s Sample) float64 { return s.P50 }),
+				P99:   of(func(s Sample) float64 { return s.P99 }),
+				Peak:  of(func(s Sample) float64 { return s.Peak }),
+				Start: of(func(s Sample) float64 { return s.Start }),
+				First: of(func(s Sample) float64 { return s.First }),
+			})
+		}
+	}
+	return list
+}
+
+// row returns what a program needed for a case; false where it was not measured.
+func (r Results) row(program string, c Case) (Row, bool) {
+	i := slices.IndexFunc(r.Rows, func(row Row) bool { return row.Program == program && row.Case == c })
+	if i < 0 {
+		return Row{}, false
+	}
+	return r.Rows[i], true
+}
+
+// start is how long a program took to start, over all runs with one CPU.
+func (r Results) start(program string) Figure {
+	var medians, least, most []float64
+	for _, row := range r.Rows {
+		if row.Program == program && row.CPUs == 1 {
+			medians, least, most = append(medians, row.Start.Median), append(least, row.Start.Min), append(most, row.Start.Max)
+		}
+	}
+	if len(medians) == 0 {
+		return Figure{}
+	}
+	return Figure{figure(medians).Median, slices.Min(least), slices.Max(most)}
+}
+
+// sizes of the bodies, in bytes: a usual notification, a long mail, nearly the largest
+// that Nylas sends.
+var sizes = []int{2_000, 64_000, 900_000}
+
+// allCases are the cases of a whole measurement: with one CPU every form; with two, as
+// Lambda shows at this memory, the deployed one.
+func allCases() []Case {
+	var list []Case
+	for _, bytes := range sizes {
+		for _, text := range []string{"html", "plain"} {
+			for _, form := range []string{"base64", "text"} {
+				list = append(list, Case{bytes, text, form, 1})
+			}
+		}
+	}
+	for _, bytes := range sizes {
+		list = append(list, standard(bytes, 2))
+	}
+	slices.SortStableFunc(list, func(a, b Case) int { return cmp.Compare(a.CPUs, b.CPUs) })
+	return list
+}

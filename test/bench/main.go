@@ -28,7 +28,7 @@ func main() {
 type options struct {
 	rounds int
 	short  bool
-	only   string
+	only   []string
 	also   []string
 	write  bool
 }
@@ -37,14 +37,17 @@ func measureAll(ctx context.Context) error {
 	var o options
 	flag.IntVar(&o.rounds, "rounds", 5, "how often everything is measured")
 	flag.BoolVar(&o.short, "short", false, "two rounds of the deployed form, to try something")
-	flag.StringVar(&o.only, "only", "", "the programs to measure, as in: -only receiver,Rust")
+	flag.Func("only", "the programs to measure, as in: -only receiver,Rust", func(text string) error {
+		o.only = strings.Split(text, ",")
+		return nil
+	})
 	flag.Func("also", `one more receiver to compare with, as in: -also "before=/tmp/bootstrap GOGC=100"`, func(text string) error {
 		o.also = append(o.also, text)
 		return nil
 	})
 	flag.BoolVar(&o.write, "write", false, "write what was found into docs and README.md")
 	flag.Parse()
-	if o.write && (o.short || o.only != "" || len(o.also) > 0) {
+	if o.write && (o.short || len(o.only) > 0 || len(o.also) > 0) {
 		return errors.New("-write is for the whole measurement, so not with -short, -only or -also")
 	}
 	root, err := faults.Root(ctx)
@@ -74,13 +77,9 @@ func build(ctx context.Context, root string, o options) ([]Program, error) {
 		return nil, err
 	}
 	fmt.Println("bench: building the programs (Rust takes some minutes the first time)")
-	all, err := builder{root: root, dir: dir, peers: filepath.Join(root, "test", "bench", "peers")}.all(ctx)
+	all, err := builder{root: root, dir: dir, peers: filepath.Join(root, "test", "bench", "peers")}.all(ctx, o.only)
 	if err != nil {
 		return nil, err
-	}
-	if o.only != "" {
-		wanted := strings.Split(o.only, ",")
-		all = slices.DeleteFunc(all, func(p Program) bool { return !slices.Contains(wanted, p.Name) })
 	}
 	for _, text := range o.also {
 		p, err := also(text)

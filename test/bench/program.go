@@ -11,6 +11,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strings"
 
 	"github.com/onepagecrm/nylas-webhooks/test/faults"
@@ -41,14 +42,22 @@ type builder struct {
 	peers string
 }
 
-// all builds every program. One whose tools are not on this machine is named with what is
-// missing.
-func (b builder) all(ctx context.Context) ([]Program, error) {
+// all builds the programs of these names; every one, where none is given. One whose tools
+// are not on this machine is named with what is missing.
+func (b builder) all(ctx context.Context, names []string) ([]Program, error) {
 	var list []Program
-	for _, build := range []func(context.Context) (Program, error){
-		b.receiver, b.rust, b.node("Node 22", "node22"), b.node(node24, "node24"), b.python, b.golang(limit, "gonosdk", true), b.golang(empty, "goempty", false),
+	for _, program := range []struct {
+		name  string
+		build func(context.Context) (Program, error)
+	}{
+		{receiver, b.receiver}, {rust, b.rust}, {"Node 22", b.node("node22")}, {node24, b.node("node24")}, {"Python", b.python},
+		{limit, b.golang("gonosdk", true)}, {empty, b.golang("goempty", false)},
 	} {
-		p, err := build(ctx)
+		if len(names) > 0 && !slices.Contains(names, program.name) {
+			continue
+		}
+		p, err := program.build(ctx)
+		p.Name = program.name
 		if errors.Is(err, exec.ErrNotFound) {
 			p.Missing = err.Error()
 		} else if err != nil {
@@ -66,21 +75,21 @@ func (b builder) all(ctx context.Context) ([]Program, error) {
 
 func (b builder) receiver(ctx context.Context) (Program, error) {
 	program, err := faults.Build(ctx, b.root, b.dir, nil)
-	return Program{Name: receiver, What: runtime.Version(), Command: []string{program}, Sends: true, deployed: []string{program}}, err
+	return Program{What: runtime.Version(), Command: []string{program}, Sends: true, deployed: []string{program}}, err
 }
 
 // golang builds a peer in Go, with the receiver's flags and environment.
-func (b builder) golang(name, folder string, sends bool) func(context.Context) (Program, error) {
+func (b builder) golang(folder string, sends bool) func(context.Context) (Program, error) {
 	return func(ctx context.Context) (Program, error) {
 		program := filepath.Join(b.dir, folder)
-		p := Program{Name: name, What: runtime.Version(), Command: []string{program}, Sends: sends, deployed: []string{program}}
+		p := Program{What: runtime.Version(), Command: []string{program}, Sends: sends, deployed: []string{program}}
 		return p, b.command(ctx, b.root, "go", append(faults.BuildArguments(program), "./test/bench/peers/"+folder)...)
 	}
 }
 
 func (b builder) rust(ctx context.Context) (Program, error) {
 	program := filepath.Join(b.dir, "rust", "release", "bootstrap")
-	p := Program{Name: rust, Command: []string{program}, Sends: true, deployed: []string{program}}
+	p := Program{Command: []string{program}, Sends: true, deployed: []string{program}}
 	if _, err := exec.LookPath("cargo"); err != nil {
 		return p, err
 	}
@@ -93,19 +102,22 @@ func (b builder) rust(ctx context.Context) (Program, error) {
 }
 
 // node bundles the peer in JavaScript and runs it with the Node of that package.
-func (b builder) node(name, folder string) func(context.Context) (Program, error) {
+func (b builder) node(folder string) func(context.Context) (Program, error) {
 	return func(ctx context.Context) (Program, error) {
 		modules := filepath.Join(b.peers, "node", "node_modules")
 		cpu := map[string]string{"amd64": "x64", "arm64": "arm64"}[runtime.GOARCH]
 		node := filepath.Join(modules, folder+"-"+cpu, "bin", "node")
 		dir := filepath.Join(b.dir, "node")
 		p := Program{
-			Name: name, dir: dir, Sends: true, deployed: []string{filepath.Join(dir, "index.mjs")},
+			dir: dir, Sends: true, deployed: []string{filepath.Join(dir, "index.mjs")},
 			// The flags for its heap are those that Lambda's own bootstrap passes at this memory: a
 			// tenth for what is new, half of that for each of its halves.
 			Command: []string{node, "--max-semi-space-size=12", "--max-old-space-size=231",
-				"--require", filepath.Join(b.peers, "node", "runtime.cjs"), filepath.Join(modules, "aws-lambda-ric", "index.mjs"), "index.handler"},
-			Env: []string{"_HANDLER=index.handler", "LAMBDA_TASK_ROOT=" + dir, "AWS_LAMBDA_NODEJS_USE_ALTERNATIVE_CLIENT_1=true"},
+				filepath.Join(modules, "aws-lambda-ric", "index.mjs"), "index.handler"},
+			Env: []string{"_HANDLER=index.handler", "LAMBDA_TASK_ROOT=" + dir},
+		}
+		if err := b.runtimeClient(ctx, filepath.Dir(filepath.Dir(node))); err != nil {
+			return p, err
 		}
 		version, err := exec.CommandContext(ctx, node, "--version").Output()
 		if err != nil {
@@ -119,11 +131,26 @@ func (b builder) node(name, folder string) func(context.Context) (Program, error
 	}
 }
 
+// runtimeClient compiles the part of Lambda's runtime client for Node that is in C++, by
+// the package's own scripts; npm was told to run none.
+func (b builder) runtimeClient(ctx context.Context, nodeDir string) error {
+	compiled := filepath.Join(b.peers, "node", "node_modules", "aws-lambda-ric", "rapid-client.node")
+	if _, err := os.Stat(compiled); err == nil {
+		return nil
+	}
+	for _, tool := range []string{"npm", "cmake", "make", "c++"} {
+		if _, err := exec.LookPath(tool); err != nil {
+			return err
+		}
+	}
+	return b.command(ctx, filepath.Join(b.peers, "node"), "npm", "rebuild", "--nodedir="+nodeDir, "aws-lambda-ric")
+}
+
 func (b builder) python(ctx context.Context) (Program, error) {
 	python := filepath.Join(b.root, ".local", "venv", "bench", "bin", "python")
 	source := filepath.Join(b.peers, "python")
 	p := Program{
-		Name: "Python", dir: source, Sends: true, deployed: []string{filepath.Join(source, "peer.py")},
+		dir: source, Sends: true, deployed: []string{filepath.Join(source, "peer.py")},
 		Command: []string{python, "-m", "awslambdaric", "peer.handler"},
 		Env:     []string{"_HANDLER=peer.handler", "LAMBDA_TASK_ROOT=" + source, "PYTHONDONTWRITEBYTECODE=1"},
 	}

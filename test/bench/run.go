@@ -71,9 +71,13 @@ func run(ctx context.Context, p Program, c Case, aws *awsStandIn) (s Sample, err
 	if err := startOn(cmd, cpus); err != nil {
 		return s, fmt.Errorf("start it: %w", err)
 	}
+	go func() {
+		_ = cmd.Wait() // that it ended is told by whoever waits for an answer
+		close(api.ended)
+	}()
 	s, err = invokeAll(ctx, api, cmd.Process.Pid, began, payload, c)
 	_ = cmd.Process.Kill() // it waits for an event that does not come
-	_ = cmd.Wait()         // says that it was killed
+	<-api.ended
 	if err != nil {
 		return s, fmt.Errorf("%w\n%s", err, tail(output.Bytes()))
 	}
@@ -147,6 +151,8 @@ func wait[T any](ctx context.Context, api *runtimeAPI, from <-chan T) (T, error)
 		return got, nil
 	case err := <-api.failed:
 		return none, err
+	case <-api.ended:
+		return none, errors.New("the process has ended")
 	case <-timer.C:
 		return none, fmt.Errorf("nothing came from the process for %v", patience)
 	case <-ctx.Done():

@@ -18,6 +18,7 @@ type runtimeAPI struct {
 	asked    chan time.Time // the process asks for an event
 	events   chan []byte    // and gets this one
 	answered chan invoked
+	ended    chan struct{}             // closed when the process has
 	failed   chan error                // the process says that it failed
 	handed   atomic.Pointer[time.Time] // when the event under way began to be written
 }
@@ -29,7 +30,7 @@ type invoked struct {
 }
 
 func newRuntimeAPI() *runtimeAPI {
-	a := &runtimeAPI{asked: make(chan time.Time), events: make(chan []byte), answered: make(chan invoked), failed: make(chan error, 10)}
+	a := &runtimeAPI{asked: make(chan time.Time), events: make(chan []byte), answered: make(chan invoked), ended: make(chan struct{}), failed: make(chan error, 10)}
 	const base = "/2018-06-01/runtime/"
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET "+base+"invocation/next", a.next)

@@ -28,6 +28,7 @@ func main() {
 type options struct {
 	rounds int
 	short  bool
+	bytes  int
 	only   []string
 	also   []string
 	write  bool
@@ -36,7 +37,8 @@ type options struct {
 func measureAll(ctx context.Context) error {
 	var o options
 	flag.IntVar(&o.rounds, "rounds", 5, "how often everything is measured")
-	flag.BoolVar(&o.short, "short", false, "two rounds of the deployed form, to try something")
+	flag.BoolVar(&o.short, "short", false, "only the deployed form, to try something")
+	flag.IntVar(&o.bytes, "bytes", 0, "only bodies of that size: 2000, 64000 or 900000")
 	flag.Func("only", "the programs to measure, as in: -only receiver,Rust", func(text string) error {
 		o.only = strings.Split(text, ",")
 		return nil
@@ -47,8 +49,8 @@ func measureAll(ctx context.Context) error {
 	})
 	flag.BoolVar(&o.write, "write", false, "write what was found into docs and README.md")
 	flag.Parse()
-	if o.write && (o.short || len(o.only) > 0 || len(o.also) > 0) {
-		return errors.New("-write is for the whole measurement, so not with -short, -only or -also")
+	if o.write && (o.short || o.bytes != 0 || len(o.only) > 0 || len(o.also) > 0) {
+		return errors.New("-write is for the whole measurement, so not with -short, -bytes, -only or -also")
 	}
 	root, err := faults.Root(ctx)
 	if err != nil {
@@ -93,10 +95,9 @@ func build(ctx context.Context, root string, o options) ([]Program, error) {
 
 func measure(ctx context.Context, programs []Program, o options) (Results, error) {
 	cases := allCases()
-	if o.short {
-		o.rounds = min(o.rounds, 2)
-		cases = slices.DeleteFunc(cases, func(c Case) bool { return c != standard(c.Bytes, c.CPUs) })
-	}
+	cases = slices.DeleteFunc(cases, func(c Case) bool {
+		return o.short && c != standard(c.Bytes, c.CPUs) || o.bytes != 0 && c.Bytes != o.bytes
+	})
 	r := Results{Date: time.Now().UTC().Format(time.DateOnly), Machine: describe(), Rounds: o.rounds, Programs: programs}
 	if r.Machine.CPUs < 2 {
 		return r, errors.New("make bench needs two CPUs: one for the program, one for everything else")

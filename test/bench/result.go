@@ -25,6 +25,11 @@ type Row struct {
 	Peak  Figure `json:"peak_mb"`
 	Start Figure `json:"start_ms"`
 	First Figure `json:"first_ms"`
+	// Ratios to the first program, which is the receiver, in the same round.
+	CPURatio   Figure `json:"cpu_ratio"`
+	P50Ratio   Figure `json:"p50_ratio"`
+	PeakRatio  Figure `json:"peak_ratio"`
+	StartRatio Figure `json:"start_ratio"`
 }
 
 // Limit is how long base64, HMAC-SHA256 and MD5 of a body take on this machine in Go: what
@@ -51,6 +56,13 @@ func figure(values []float64) Figure {
 // difference called one.
 func (f Figure) apart(other Figure) bool { return f.Max < other.Min || other.Max < f.Min }
 
+func cpu(s Sample) float64        { return s.CPU }
+func p50(s Sample) float64        { return s.P50 }
+func p99(s Sample) float64        { return s.P99 }
+func peak(s Sample) float64       { return s.Peak }
+func start(s Sample) float64      { return s.Start }
+func firstEvent(s Sample) float64 { return s.First }
+
 // key names the samples that make a row.
 type key struct {
 	program string
@@ -73,14 +85,23 @@ func rows(samples map[key][]Sample, cases []Case, programs []Program) []Row {
 				}
 				return figure(values)
 			}
+			first := samples[key{programs[0].Name, c}]
+			ratio := func(value func(Sample) float64) Figure {
+				var values []float64
+				for round, sample := range s {
+					values = append(values, value(sample)/value(first[round]))
+				}
+				return figure(values)
+			}
 			list = append(list, Row{
 				Program: p.Name, Case: c,
-				CPU:   of(func(s Sample) float64 { return s.CPU }),
-				P50:   of(func(s Sample) float64 { return s.P50 }),
-				P99:   of(func(s Sample) float64 { return s.P99 }),
-				Peak:  of(func(s Sample) float64 { return s.Peak }),
-				Start: of(func(s Sample) float64 { return s.Start }),
-				First: of(func(s Sample) float64 { return s.First }),
+				CPU:      of(cpu),
+				P50:      of(p50),
+				P99:      of(p99),
+				Peak:     of(peak),
+				Start:    of(start),
+				First:    of(firstEvent),
+				CPURatio: ratio(cpu), P50Ratio: ratio(p50), PeakRatio: ratio(peak), StartRatio: ratio(start),
 			})
 		}
 	}

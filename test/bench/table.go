@@ -12,9 +12,9 @@ func (r Results) tables() string {
 	for _, row := range r.Rows {
 		if row.Case != c {
 			c = row.Case
-			fmt.Fprintf(&b, "\n%v\n\n| | CPU µs | p50 µs | p99 µs | peak MB | start ms | first ms |\n| --- | --- | --- | --- | --- | --- | --- |\n", c)
+			fmt.Fprintf(&b, "\n%v\n\n| | CPU µs | p50 µs | p99 µs | peak MB | start ms | first ms | CPU ÷ the first's |\n| --- | --- | --- | --- | --- | --- | --- | --- |\n", c)
 		}
-		fmt.Fprintf(&b, "| %s | %v | %v | %v | %v | %v | %v |\n", row.Program, row.CPU, row.P50, row.P99, row.Peak, row.Start, row.First)
+		fmt.Fprintf(&b, "| %s | %v | %v | %v | %v | %v | %v | %v |\n", row.Program, row.CPU, row.P50, row.P99, row.Peak, row.Start, row.First, row.CPURatio)
 	}
 	return b.String()
 }

@@ -13,7 +13,7 @@ import (
 
 // buildFlags are those of the deployment, infra/webhooks/build.go; a test compares them.
 var buildFlags = []string{
-	"-tags", "lambda.norpc", "-trimpath", "-buildvcs=false", "-ldflags", "-s -w -buildid=",
+	"-tags", "lambda.norpc,nethttpomithttp2", "-trimpath", "-buildvcs=false", "-ldflags", "-s -w -buildid=",
 }
 
 // BuildArguments are go's for a program that is built as the receiver is deployed; the

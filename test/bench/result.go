@@ -52,10 +52,6 @@ func figure(values []float64) Figure {
 	return Figure{Median: (sorted[(n-1)/2] + sorted[n/2]) / 2, Min: sorted[0], Max: sorted[n-1]}
 }
 
-// apart tells whether no round of one was within those of the other. Only then is a
-// difference called one.
-func (f Figure) apart(other Figure) bool { return f.Max < other.Min || other.Max < f.Min }
-
 func cpu(s Sample) float64        { return s.CPU }
 func p50(s Sample) float64        { return s.P50 }
 func p99(s Sample) float64        { return s.P99 }

@@ -73,7 +73,10 @@ func (c Case) payload(body []byte) ([]byte, error) {
 	if c.Form == "base64" {
 		e.Body, e.IsBase64Encoded = base64.StdEncoding.EncodeToString(body), true
 	}
-	payload, err := json.Marshal(e)
+	payload, err := json.Marshal(struct {
+		events.APIGatewayProxyRequest
+		IsBase64Encoded bool `json:"isBase64Encoded"` // written where it is false, too
+	}{e, e.IsBase64Encoded})
 	if err != nil {
 		return nil, fmt.Errorf("write the event: %w", err)
 	}

@@ -158,6 +158,8 @@ gotestsum = mkdir -p .local/test; $(GOTOOL) gotestsum --format $(1) --jsonfile .
 unit: $(NODE) ## test the Go packages, with the race detector
 	@tools/preflight.sh race
 	@$(call gotestsum,pkgname) -race $(unit_packages)
+# Without the race detector, which allocates, too.
+	@go test -count=1 ./lambda/receiver
 	@cd examples/consumer && go test ./...
 	@cd examples/own-repository && go list -deps . >/dev/null
 	@cd tools/image && go test ./...

@@ -229,7 +229,9 @@ func acceptable(text string) bool {
 }
 
 // AttributesMD5 is the MD5OfMessageAttributes with which SQS answers.
-func AttributesMD5(attributes map[string]AttributeValue) string { return sum(attributesText(attributes)) }
+func AttributesMD5(attributes map[string]AttributeValue) string {
+	return sum(attributesText(attributes))
+}
 
 // attributesText is what SQS takes the MD5 of; see "Calculating the MD5 message
 // digest for message attributes" on

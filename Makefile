@@ -212,7 +212,7 @@ bench-consumer: preflight ## package consumer on a CRM that is half well: writes
 # Something smaller, which writes nothing: make bench BENCH_FLAGS="-short -rounds 2"; more flags in test/bench.
 BENCH_FLAGS := -write
 .PHONY: bench
-bench: preflight $(BENCH) ## the receiver beside Rust, Node and Python: writes docs/performance.md; 20 minutes on a quiet machine
+bench: preflight $(BENCH) ## the receiver beside Rust, Node and Python: writes docs/performance.md; ten minutes on a quiet machine
 	@mkdir -p .local/bench && go build -o .local/bench/bench ./test/bench
 	@.local/bench/bench $(BENCH_FLAGS)
 

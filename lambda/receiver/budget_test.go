@@ -100,8 +100,8 @@ func allocated(t *testing.T, size int) (pieces, bytes uint64) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer listener.Close()
-	sum := md5.Sum(body) //nolint:gosec // it is SQS's checksum
+	defer func() { _ = listener.Close() }() // it ends the server
+	sum := md5.Sum(body)                    //nolint:gosec // it is SQS's checksum
 	text := `{"MessageId":"m","MD5OfMessageBody":"` + hex.EncodeToString(sum[:]) + `"}`
 	go serveSQS(listener, fmt.Appendf(nil, "HTTP/1.1 200 OK\r\nContent-Type: application/x-amz-json-1.0\r\nContent-Length: %d\r\n\r\n%s", len(text), text))
 	address := "http://" + listener.Addr().String()

@@ -12,7 +12,7 @@ import (
 )
 
 const (
-	secret         = "bench-secret-of-no-webhook" //nolint:gosec // made up, for the stand-ins only
+	secret         = "bench-secret-of-no-webhook"
 	notificationID = "0fd3cf0a-3c1c-4f5e-8f0e-6d8c2a1b9e77"
 	grantID        = "41009df5-bf11-4c97-aa18-b285b5f2e386"
 	requestID      = "Fp8nVGXzoAMFTFg="

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bufio"
 	"os"
 	"runtime"
 	"strings"
@@ -19,10 +18,9 @@ type Machine struct {
 // describe reads what Linux says of the machine.
 func describe() Machine {
 	m := Machine{Processor: runtime.GOARCH, CPUs: runtime.NumCPU(), System: runtime.GOOS}
-	if file, err := os.Open("/proc/cpuinfo"); err == nil {
-		defer file.Close()
-		for lines := bufio.NewScanner(file); lines.Scan(); {
-			name, value, _ := strings.Cut(lines.Text(), ":")
+	if text, err := os.ReadFile("/proc/cpuinfo"); err == nil {
+		for line := range strings.Lines(string(text)) {
+			name, value, _ := strings.Cut(strings.TrimSpace(line), ":")
 			switch strings.TrimSpace(name) {
 			case "model name":
 				m.Processor = strings.TrimSpace(value)

@@ -32,6 +32,7 @@ type options struct {
 	only   []string
 	also   []string
 	write  bool
+	redraw bool
 }
 
 func measureAll(ctx context.Context) error {
@@ -48,6 +49,7 @@ func measureAll(ctx context.Context) error {
 		return nil
 	})
 	flag.BoolVar(&o.write, "write", false, "write what was found into docs and README.md")
+	flag.BoolVar(&o.redraw, "redraw", false, "measure nothing; write the pages and plots anew from the figures that are there")
 	flag.Parse()
 	if o.write && (o.short || o.bytes != 0 || len(o.only) > 0 || len(o.also) > 0) {
 		return errors.New("-write is for the whole measurement, so not with -short, -bytes, -only or -also")
@@ -55,6 +57,13 @@ func measureAll(ctx context.Context) error {
 	root, err := faults.Root(ctx)
 	if err != nil {
 		return err
+	}
+	if o.redraw {
+		results, err := read(root)
+		if err != nil {
+			return err
+		}
+		return results.write(root)
 	}
 	programs, err := build(ctx, root, o)
 	if err != nil {

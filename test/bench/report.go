@@ -15,6 +15,19 @@ const (
 	readmeFile  = "README.md"
 )
 
+// read returns the figures of the last measurement.
+func read(root string) (Results, error) {
+	var r Results
+	text, err := os.ReadFile(filepath.Join(root, resultsFile))
+	if err == nil {
+		err = json.Unmarshal(text, &r)
+	}
+	if err != nil {
+		return r, fmt.Errorf("read %s: %w", resultsFile, err)
+	}
+	return r, nil
+}
+
 // write keeps what was found: the figures, the plots, and what the pages say of them.
 func (r Results) write(root string) error {
 	text, err := json.MarshalIndent(r, "", "\t")
@@ -33,6 +46,9 @@ func (r Results) write(root string) error {
 		if files[page], err = r.filled(string(text)); err != nil {
 			return fmt.Errorf("write figures into %s: %w", page, err)
 		}
+	}
+	if err := os.MkdirAll(filepath.Join(root, "docs", "img"), 0o750); err != nil {
+		return err
 	}
 	for name, text := range files {
 		if err := os.WriteFile(filepath.Join(root, name), []byte(text), 0o644); err != nil { //nolint:gosec // pages that anybody may read

@@ -15,12 +15,8 @@ const root = "../.."
 
 func committed(t *testing.T) Results {
 	t.Helper()
-	text, err := os.ReadFile(filepath.Join(root, resultsFile))
+	r, err := read(root)
 	if err != nil {
-		t.Fatal(err)
-	}
-	var r Results
-	if err := json.Unmarshal(text, &r); err != nil {
 		t.Fatal(err)
 	}
 	return r
@@ -111,6 +107,23 @@ func TestRatio(t *testing.T) {
 	}
 	if got := ratio(Figure{}, false); got != "not measured" {
 		t.Errorf("ratio = %s", got)
+	}
+}
+
+func TestDigits(t *testing.T) {
+	for x, want := range map[float64]string{3.14159: "3.14", 31.4159: "31.4", 314.159: "314", 999.6: "1000", 1000: "1,000", 3_518_574: "3,518,574", 123_456: "123,456"} {
+		if got := digits(x); got != want {
+			t.Errorf("digits(%v) = %s, want %s", x, got, want)
+		}
+	}
+}
+
+// A target is met by the median, not by the best round.
+func TestReached(t *testing.T) {
+	for want, f := range map[string]Figure{"met": {2, 1, 4}, "within the spread": {0.9, 0.8, 1.1}, "not met": {0.8, 0.7, 0.9}} {
+		if got := reached(f, 1, true); got != want {
+			t.Errorf("reached(%v) = %s, want %s", f, got, want)
+		}
 	}
 }
 

@@ -127,6 +127,20 @@ func (r Results) start(program string) Figure {
 	return Figure{figure(medians).Median, slices.Min(least), slices.Max(most)}
 }
 
+// startRatio is another program's start by the receiver's, over all rounds with one CPU.
+func (r Results) startRatio(program string) (Figure, bool) {
+	var medians, least, most []float64
+	for _, row := range r.Rows {
+		if row.Program == program && row.CPUs == 1 {
+			medians, least, most = append(medians, row.StartRatio.Median), append(least, row.StartRatio.Min), append(most, row.StartRatio.Max)
+		}
+	}
+	if len(medians) == 0 {
+		return Figure{}, false
+	}
+	return Figure{figure(medians).Median, slices.Min(least), slices.Max(most)}, true
+}
+
 // sizes of the bodies, in bytes: a usual notification, a long mail, nearly the largest
 // that Nylas sends.
 var sizes = []int{2_000, 64_000, 900_000}

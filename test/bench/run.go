@@ -35,13 +35,12 @@ func (c Case) events() (warmUp, counted int) {
 
 // Sample is what one run measured.
 type Sample struct {
-	CPU      float64 `json:"cpu_us"` // of the process, per event
-	P50      float64 `json:"p50_us"` // from event to answer
-	P99      float64 `json:"p99_us"`
-	Peak     float64 `json:"peak_mb"`
-	Start    float64 `json:"start_ms"` // from the process's start until it asks for an event
-	First    float64 `json:"first_ms"` // the first event
-	messages int
+	CPU   float64 `json:"cpu_us"` // of the process, per event
+	P50   float64 `json:"p50_us"` // from event to answer
+	P99   float64 `json:"p99_us"`
+	Peak  float64 `json:"peak_mb"`
+	Start float64 `json:"start_ms"` // from the process's start until it asks for an event
+	First float64 `json:"first_ms"` // the first event
 }
 
 // run measures one program with one case, in a process of its own.

@@ -28,7 +28,11 @@ func (f Figure) String() string {
 func digits(x float64) string {
 	switch {
 	case x >= 1000:
-		return fmt.Sprintf("%d,%03d", int(x+0.5)/1000, int(x+0.5)%1000)
+		text := fmt.Sprintf("%.0f", x)
+		for i := len(text) - 3; i > 0; i -= 3 {
+			text = text[:i] + "," + text[i:]
+		}
+		return text
 	case x >= 100:
 		return fmt.Sprintf("%.0f", x)
 	case x >= 10:
@@ -120,7 +124,6 @@ func peakRatio(row Row) Figure { return row.PeakRatio }
 var targets = []target{
 	{"CPU", rust, 2_000, 1.15, cpuRatio}, {"CPU", rust, 64_000, 1.05, cpuRatio}, {"CPU", rust, 900_000, 1, cpuRatio},
 	{"peak memory", rust, 2_000, 2.5, peakRatio}, {"peak memory", rust, 64_000, 2.5, peakRatio}, {"peak memory", rust, 900_000, 2.5, peakRatio},
-	{"start", rust, 2_000, 1, func(row Row) Figure { return row.StartRatio }},
 	{"CPU", node24, 2_000, 0.25, cpuRatio}, {"CPU", node24, 64_000, 0.33, cpuRatio}, {"CPU", node24, 900_000, 0.40, cpuRatio},
 	{"peak memory", node24, 2_000, 0.25, peakRatio}, {"peak memory", node24, 64_000, 0.25, peakRatio}, {"peak memory", node24, 900_000, 0.25, peakRatio},
 }
@@ -129,24 +132,34 @@ var targets = []target{
 func (r Results) targetTable() string {
 	var b strings.Builder
 	b.WriteString("| | beside | body | wanted | measured | |\n| --- | --- | --- | --- | --- | --- |\n")
-	line := func(what, peer string, bytes int, most float64, measured string, met bool) {
-		verdict := "not met"
-		if met {
-			verdict = "met"
-		}
-		fmt.Fprintf(&b, "| %s | %s | %s | ≤ %.2f | %s | %s |\n", what, peer, size(bytes), most, measured, verdict)
+	line := func(what, peer, body string, most float64, measured, verdict string) {
+		fmt.Fprintf(&b, "| %s | %s | %s | ≤ %.2f | %s | %s |\n", what, peer, body, most, measured, verdict)
 	}
 	for _, t := range targets {
 		row, ok := r.row(t.peer, standard(t.bytes, 1))
-		figure := t.of(row)
-		line(t.what, t.peer, t.bytes, t.most, ratio(figure, ok), ok && 1/figure.Median <= t.most)
+		line(t.what, t.peer, size(t.bytes), t.most, ratio(t.of(row), ok), reached(t.of(row), t.most, ok))
 	}
+	starts, ok := r.startRatio(rust)
+	line("start", rust, "any", 1, ratio(starts, ok), reached(starts, 1, ok))
 	largest := sizes[len(sizes)-1]
 	if row, ok := r.row(receiver, standard(largest, 1)); ok {
 		x := row.CPU.Median / r.Limits[len(r.Limits)-1].CPU.Median
-		line("CPU", "base64, HMAC and MD5 alone", largest, 3, fmt.Sprintf("%.2f", x), x <= 3)
+		line("CPU", "base64, HMAC and MD5 alone", size(largest), 3, fmt.Sprintf("%.2f", x), reached(Figure{1 / x, 1 / x, 1 / x}, 3, true))
 	}
 	return b.String()
+}
+
+// reached says whether a target is. other is the other program's figure by the receiver's.
+func reached(other Figure, most float64, ok bool) string {
+	switch {
+	case !ok:
+		return ""
+	case 1/other.Median <= most:
+		return "met"
+	case 1/other.Max <= most:
+		return "within the spread"
+	}
+	return "not met"
 }
 
 // where says on what machine and when.

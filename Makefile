@@ -38,6 +38,7 @@ ENGINE := .local/venv/engine/.installed
 LINT   := .local/venv/lint/.installed
 SDKS   := test/nylas/node_modules/.package-lock.json .local/venv/nylas/.installed
 EXTENDED := .local/venv/extended/.installed
+BENCH  := test/bench/peers/node/node_modules/.package-lock.json .local/venv/bench/.installed
 POLICY := tools/policy/node_modules/.package-lock.json .local/venv/policy/.installed
 GOTOOL := go tool -modfile=tools/go.mod
 
@@ -78,7 +79,7 @@ stop: ## stop the local engine
 .PHONY: clean
 clean: ## stop the engine and remove all that make has made
 	@for record in $$(find .local -name engine.json 2>/dev/null); do python3 tools/engine.py stop --state "$$(dirname "$$record")"; done
-	@rm -rf .local cdk.out bin tools/node_modules tools/policy/node_modules test/nylas/node_modules
+	@rm -rf .local cdk.out bin tools/node_modules tools/policy/node_modules test/nylas/node_modules test/bench/peers/node/node_modules
 
 ##@ Deploy it
 
@@ -176,7 +177,7 @@ lint: $(LINT) compiling ## gofmt, go vet, golangci-lint, actionlint, zizmor
 	@.local/venv/lint/bin/zizmor --offline --quiet .github examples/own-repository/.github
 
 # Packages with tests; those under test/ have targets of their own, below, but for this one.
-unit_packages = $$(go list -f '{{if or .TestGoFiles .XTestGoFiles}}{{.ImportPath}}{{end}}' ./... | grep -v /test/) ./test/mutation
+unit_packages = $$(go list -f '{{if or .TestGoFiles .XTestGoFiles}}{{.ImportPath}}{{end}}' ./... | grep -v /test/) ./test/mutation ./test/bench
 # -p 2: two packages at once keep two cores busy and memory low.
 gotestsum = mkdir -p .local/test; $(GOTOOL) gotestsum --format $(1) --jsonfile .local/test/$@.json -- -p 2
 
@@ -184,6 +185,8 @@ gotestsum = mkdir -p .local/test; $(GOTOOL) gotestsum --format $(1) --jsonfile .
 unit: $(NODE) ## test the Go packages, with the race detector
 	@tools/preflight.sh race
 	@$(call gotestsum,pkgname) -race $(unit_packages)
+# Without the race detector, which allocates, too.
+	@go test -count=1 ./lambda/receiver
 	@cd examples/consumer && go test ./...
 	@cd examples/own-repository && go list -deps . >/dev/null
 	@cd tools/image && go test ./...
@@ -232,6 +235,13 @@ mutation: preflight ## break the code in every small way and look whether the un
 bench-consumer: preflight ## package consumer on a CRM that is half well: writes the table in docs/consumer.md
 	@go test -count=1 -timeout 60m -run '^TestScenarios$$' ./consumer -repeat 5 -table ../docs/consumer.md
 	@go test -count=1 -timeout 60m -run '^TestRandomScenarios$$' ./consumer -scenarios 10000
+
+# Something smaller, which writes nothing: make bench BENCH_FLAGS="-short -rounds 2"; more flags in test/bench.
+BENCH_FLAGS := -write
+.PHONY: bench
+bench: preflight $(BENCH) ## the receiver beside Rust, Node and Python: writes docs/performance.md; ten minutes on a quiet machine
+	@mkdir -p .local/bench && go build -o .local/bench/bench ./test/bench
+	@.local/bench/bench $(BENCH_FLAGS)
 
 .PHONY: proof
 proof: preflight ## the whole proof under faults, with its soak and a report; half an hour

@@ -5,9 +5,7 @@ import (
 	"fmt"
 	"maps"
 	"strconv"
-	"strings"
 	"time"
-	"unicode/utf8"
 )
 
 // ContractVersion is the value of the contract_version attribute. It changes only
@@ -52,6 +50,9 @@ const MaxMessageBytes = 1_048_576
 const MaxRequestBytes = 1_600_000
 
 const (
+	// attributeJSON is what {"name":{"DataType":"…","StringValue":"…"}} has beside the texts, in
+	// bytes.
+	attributeJSON = 38
 	// maxAttributeBytes is the longest identifier that becomes an attribute. Nylas's
 	// are under 100 characters; one that is far longer would only take the room of
 	// the body, where it can be read anyway.
@@ -120,8 +121,7 @@ func (w Wire) Size() int {
 func (w Wire) RequestSize() int {
 	size := jsonSize(w.Body)
 	for name, a := range w.Attributes {
-		// {"name":{"DataType":"…","StringValue":"…"}} has 38 bytes beside the texts.
-		size += len(name) + len(a.DataType) + jsonSize(a.Value) + 38
+		size += len(name) + len(a.DataType) + jsonSize(a.Value) + attributeJSON
 	}
 	return size
 }
@@ -129,23 +129,9 @@ func (w Wire) RequestSize() int {
 // Fits tells whether SQS takes a message of this size. One that does not fit though it is
 // compressed needs [Wire.Overflow].
 func (w Wire) Fits() bool {
-	return w.Size() <= MaxMessageBytes && w.RequestSize() <= MaxRequestBytes
-}
-
-// jsonSize is how long text is as a JSON string of the AWS SDK, without the quotes.
-// https://github.com/aws/smithy-go/blob/main/encoding/json/escape.go
-func jsonSize(text string) int {
-	size := len(text)
-	for i := range len(text) {
-		switch c := text[i]; {
-		case c == '"' || c == '\\' || c == '\n' || c == '\r' || c == '\t':
-			size++ // \n
-		case c < ' ':
-			size += 5 // \u0000
-		}
-	}
-	// U+2028 and U+2029, of three bytes each, become \u2028 and \u2029.
-	return size + 3*(strings.Count(text, "\u2028")+strings.Count(text, "\u2029"))
+	size := w.Size()
+	// Nothing becomes longer than six times, so most bodies need not be counted.
+	return size <= MaxMessageBytes && (6*size+attributeJSON*len(w.Attributes) <= MaxRequestBytes || w.RequestSize() <= MaxRequestBytes)
 }
 
 // Encode writes n as an SQS message. The body goes as it is where SQS takes it; where
@@ -210,31 +196,6 @@ func (n Notification) attributes() map[string]Attribute {
 
 // timeLayout is RFC 3339 with milliseconds, always of the same length.
 const timeLayout = "2006-01-02T15:04:05.000Z07:00"
-
-// acceptable tells whether SQS takes text as a body or an attribute's value: not
-// empty, UTF-8, and only #x9 #xA #xD #x20-#xD7FF #xE000-#xFFFD #x10000-#x10FFFF.
-// https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_SendMessage.html
-func acceptable(text []byte) bool {
-	if len(text) == 0 {
-		return false
-	}
-	for i := 0; i < len(text); {
-		c := text[i]
-		if c < utf8.RuneSelf {
-			if c < ' ' && c != '\t' && c != '\n' && c != '\r' {
-				return false
-			}
-			i++
-			continue
-		}
-		r, size := utf8.DecodeRune(text[i:])
-		if r == utf8.RuneError && size == 1 || r == 0xFFFE || r == 0xFFFF {
-			return false
-		}
-		i += size
-	}
-	return true
-}
 
 // groupID returns grant where SQS takes it as a MessageGroupId (1 to 128 visible
 // ASCII characters), else "".

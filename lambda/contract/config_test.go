@@ -26,8 +26,11 @@ func full(t *testing.T) Config {
 
 func TestLoadReturnsWhatVarsGave(t *testing.T) {
 	want := full(t)
-	if n := len(want.Vars()); n != reflect.TypeFor[Config]().NumField() {
+	if n := len(want.Vars()); n != reflect.TypeFor[Config]().NumField()+1 { // and Go's
 		t.Errorf("Vars has %d variables for %d fields", n, reflect.TypeFor[Config]().NumField())
+	}
+	if got := want.Vars()["GOMAXPROCS"]; got != "1" {
+		t.Errorf("GOMAXPROCS=%s, want one thread", got)
 	}
 	got, err := Load(lookup(want.Vars()))
 	if err != nil {
@@ -61,7 +64,7 @@ func TestLoadReportsEveryMissingVariableAtOnce(t *testing.T) {
 
 func TestLoadReportsOneMissingVariable(t *testing.T) {
 	for name := range full(t).Vars() {
-		if name == archiveVar {
+		if name == archiveVar || name == threadsVar {
 			continue
 		}
 		vars := full(t).Vars()

@@ -13,7 +13,13 @@ import (
 
 // buildFlags are those of the deployment, infra/webhooks/build.go; a test compares them.
 var buildFlags = []string{
-	"-tags", "lambda.norpc", "-trimpath", "-buildvcs=false", "-ldflags", "-s -w -buildid=",
+	"-tags", "lambda.norpc,nethttpomithttp2", "-trimpath", "-buildvcs=false", "-ldflags", "-s -w -buildid=",
+}
+
+// BuildArguments are go's for a program that is built as the receiver is deployed; the
+// package's path follows them.
+func BuildArguments(program string) []string {
+	return append([]string{"build", "-o", program}, buildFlags...)
 }
 
 // Root returns the module's directory.
@@ -30,7 +36,7 @@ func Root(ctx context.Context) (string, error) {
 // builds what is there.
 func Build(ctx context.Context, root, dir string, overlay map[string][]byte) (string, error) {
 	program := filepath.Join(dir, "bootstrap")
-	args := append([]string{"build", "-o", program}, buildFlags...)
+	args := BuildArguments(program)
 	if len(overlay) > 0 {
 		list, err := writeOverlay(root, dir, overlay)
 		if err != nil {

@@ -24,12 +24,22 @@ type event struct {
 		// https://docs.aws.amazon.com/apigateway/latest/developerguide/api-gateway-variables-for-access-logging.html
 		RequestID string `json:"extendedRequestId"`
 	} `json:"requestContext"`
-	// RawBody stays as it is in the event, a JSON string, so that base64 is decoded
-	// straight from it.
-	RawBody         jsontext.Value `json:"body"`
-	IsBase64Encoded bool           `json:"isBase64Encoded"`
+	RawBody         span `json:"body"`
+	IsBase64Encoded bool `json:"isBase64Encoded"`
 
 	body []byte // the request's bytes
+}
+
+// span is where a value stands in the event. The body is not copied out of it as the JSON
+// string that it is: base64 is decoded straight from there.
+type span struct{ begin, end int64 }
+
+// UnmarshalJSONFrom implements [json.UnmarshalerFrom].
+func (s *span) UnmarshalJSONFrom(d *jsontext.Decoder) error {
+	value, err := d.ReadValue()
+	s.end = d.InputOffset()
+	s.begin = s.end - int64(len(value))
+	return err
 }
 
 // Requests come from strangers: odd UTF-8 or a name that stands twice must not make
@@ -45,7 +55,7 @@ func decodeEvent(payload []byte) (*event, error) {
 		return nil, fmt.Errorf("decode event: it has no httpMethod, so it is not from an API Gateway REST API")
 	}
 	var err error
-	if e.body, err = e.decodeBody(); err != nil {
+	if e.body, err = e.decodeBody(payload[e.RawBody.begin:e.RawBody.end]); err != nil {
 		return nil, fmt.Errorf("decode event's body: %w", err)
 	}
 	return &e, nil
@@ -53,17 +63,17 @@ func decodeEvent(payload []byte) (*event, error) {
 
 // decodeBody returns the exact bytes that were received. API Gateway sends them as
 // base64 where the content type is one of the API's binary media types, else as text.
-func (e *event) decodeBody() ([]byte, error) {
-	if len(e.RawBody) == 0 || e.RawBody.Kind() == 'n' { // no body, null
+func (e *event) decodeBody(raw jsontext.Value) ([]byte, error) {
+	if len(raw) == 0 || raw.Kind() == 'n' { // no body, null
 		return nil, nil
 	}
-	if e.RawBody.Kind() != '"' {
+	if raw.Kind() != '"' {
 		return nil, fmt.Errorf("it is not a string")
 	}
-	text := e.RawBody[1 : len(e.RawBody)-1]
+	text := []byte(raw[1 : len(raw)-1])
 	if !e.IsBase64Encoded || bytes.IndexByte(text, '\\') >= 0 {
 		var err error
-		if text, err = jsontext.AppendUnquote(nil, e.RawBody); err != nil {
+		if text, err = jsontext.AppendUnquote(nil, raw); err != nil {
 			return nil, withoutContent(err)
 		}
 	}

@@ -8,7 +8,6 @@
 package spill
 
 import (
-	"bytes"
 	"context"
 	"crypto/rand"
 	"errors"
@@ -20,7 +19,7 @@ import (
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
-	"github.com/aws/aws-sdk-go-v2/service/s3"
+	v4 "github.com/aws/aws-sdk-go-v2/aws/signer/v4"
 	"github.com/aws/smithy-go"
 
 	"github.com/onepagecrm/nylas-webhooks/internal/sdkhttp"
@@ -39,7 +38,7 @@ const (
 
 // Bucket is one S3 bucket. It is safe for concurrent use.
 type Bucket struct {
-	client *s3.Client
+	s3     *s3
 	http   *http.Client
 	name   string
 	rested atomic.Int64 // until when the archive rests, in nanoseconds; see Archive
@@ -47,13 +46,10 @@ type Bucket struct {
 
 // New returns the Bucket of that name. Region, credentials and endpoint come from cfg.
 func New(cfg aws.Config, name string) *Bucket {
-	b := &Bucket{name: name, http: sdkhttp.Own(tryTimeout)}
-	b.client = s3.NewFromConfig(cfg, func(o *s3.Options) {
-		o.HTTPClient = sdkhttp.Within(b.http)
-		o.UsePathStyle = cfg.BaseEndpoint != nil // an engine's host has no subdomain per bucket
-		o.Retryer = sdkhttp.Tries(tries, maxBackoff)
-	})
-	return b
+	client := sdkhttp.Own(tryTimeout)
+	return &Bucket{name: name, http: client, s3: &s3{
+		cfg: cfg, bucket: name, client: sdkhttp.Within(client), signer: v4.NewSigner(), retryer: sdkhttp.Tries(tries, maxBackoff),
+	}}
 }
 
 // Spill keeps a message that SQS did not take, by the hour in which it was received.
@@ -83,13 +79,7 @@ func (b *Bucket) Overflow(ctx context.Context, w notification.Wire, requestID st
 func (b *Bucket) put(ctx context.Context, key, contentType string, object []byte) error {
 	ctx, cancel := context.WithTimeout(ctx, budget)
 	defer cancel()
-	out, err := b.client.PutObject(ctx, &s3.PutObjectInput{
-		Bucket:      aws.String(b.name),
-		Key:         aws.String(key),
-		ContentType: aws.String(contentType),
-		Body:        bytes.NewReader(object),
-		IfNoneMatch: aws.String("*"), // nothing that is kept is ever overwritten
-	})
+	answer, err := b.s3.put(ctx, key, contentType, object)
 	if isThere(err) {
 		return nil
 	}
@@ -97,9 +87,9 @@ func (b *Bucket) put(ctx context.Context, key, contentType string, object []byte
 		b.http.CloseIdleConnections() // the next object must not meet a dead one
 		return err
 	}
-	// The SDK takes any 200 for S3's, some proxy's, too. S3 names the ETag of what it keeps.
+	// A 200 may be some proxy's. S3 names the ETag of what it keeps.
 	// https://docs.aws.amazon.com/AmazonS3/latest/API/API_PutObject.html
-	if aws.ToString(out.ETag) == "" {
+	if answer.Get("ETag") == "" {
 		return errors.New("the answer has no ETag")
 	}
 	return nil
@@ -107,9 +97,8 @@ func (b *Bucket) put(ctx context.Context, key, contentType string, object []byte
 
 // isThere tells whether S3 has answered that there is an object of that name. The name
 // has the request's id and a part of the body's signature, so it is the same body, written
-// by the first try before its answer got lost. The SDK takes any 412 for S3's, some
-// proxy's, too. S3's has a request id.
-// https://docs.aws.amazon.com/AmazonS3/latest/API/RESTCommonResponseHeaders.html
+// by the first try before its answer got lost. A 412 may be some proxy's; S3's has a code and
+// a request id.
 func isThere(err error) bool {
 	var api smithy.APIError
 	var answer interface{ ServiceRequestID() string }

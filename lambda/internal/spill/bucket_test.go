@@ -142,6 +142,13 @@ func TestNilOnlyWhenS3Confirms(t *testing.T) {
 		{"denied", func(*fakeS3) func(int, *http.Request) (*http.Response, error) {
 			return func(int, *http.Request) (*http.Response, error) { return answer(403, "AccessDenied"), nil }
 		}, false, 1},
+		{"denied by S3 itself", func(*fakeS3) func(int, *http.Request) (*http.Response, error) {
+			return func(int, *http.Request) (*http.Response, error) {
+				denied := answer(403, "AccessDenied")
+				denied.Header.Set("X-Amz-Request-Id", "TX3BKS")
+				return denied, nil
+			}
+		}, false, 1},
 		{"a 200 that is not S3's", func(*fakeS3) func(int, *http.Request) (*http.Response, error) {
 			return func(int, *http.Request) (*http.Response, error) { return answer(200, ""), nil }
 		}, false, 1},

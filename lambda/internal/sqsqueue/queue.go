@@ -54,6 +54,7 @@ func New(cfg aws.Config, url string) *Queue {
 	q.client = sqs.NewFromConfig(cfg, func(o *sqs.Options) {
 		o.HTTPClient = sdkhttp.Within(q.http)
 		o.Retryer = retryer(tries)
+		o.Protocol = oneBuffer{o.Protocol}
 	})
 	return q
 }

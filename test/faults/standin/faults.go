@@ -152,7 +152,7 @@ func (c *Call) welcome(w http.ResponseWriter) {
 	answer := map[string]any{"MessageId": newID(), "VersionId": newID(), "SecretString": newID() + newID(), "CreatedDate": 1}
 	var m sendMessage
 	if err := json.Unmarshal(c.body, &m); err == nil && m.MessageBody != "" { // 307 and 308 bring it along
-		answer["MD5OfMessageBody"], answer["MD5OfMessageAttributes"] = sum([]byte(m.MessageBody)), sum(attributesText(m.MessageAttributes))
+		answer["MD5OfMessageBody"], answer["MD5OfMessageAttributes"] = sum([]byte(m.MessageBody)), AttributesMD5(m.MessageAttributes)
 	}
 	writeJSON(w, "1.0", http.StatusOK, answer)
 }

@@ -95,7 +95,8 @@ func (q *SQS) refuse(w http.ResponseWriter, r Refusal) {
 	writeJSON(w, "1.0", r.Status, map[string]string{"__type": "com.amazonaws.sqs#" + r.Code, "message": r.Message})
 }
 
-type attributeValue struct {
+// AttributeValue is a message attribute as SendMessage has it.
+type AttributeValue struct {
 	DataType    string
 	StringValue string
 	BinaryValue []byte
@@ -104,7 +105,7 @@ type attributeValue struct {
 type sendMessage struct {
 	QueueUrl          string
 	MessageBody       string
-	MessageAttributes map[string]attributeValue
+	MessageAttributes map[string]AttributeValue
 	MessageGroupId    string
 	DelaySeconds      int
 }
@@ -138,7 +139,7 @@ func (q *SQS) answer(w http.ResponseWriter, c *Call) {
 	q.mu.Unlock()
 	answer := map[string]string{"MessageId": newID(), "MD5OfMessageBody": sum([]byte(m.MessageBody))}
 	if len(m.MessageAttributes) > 0 {
-		answer["MD5OfMessageAttributes"] = sum(attributesText(m.MessageAttributes))
+		answer["MD5OfMessageAttributes"] = AttributesMD5(m.MessageAttributes)
 	}
 	writeJSON(w, "1.0", http.StatusOK, answer)
 }
@@ -194,7 +195,7 @@ var (
 	attributeName = regexp.MustCompile(`^[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*$`)
 )
 
-func checkAttribute(name string, a attributeValue) string {
+func checkAttribute(name string, a AttributeValue) string {
 	lower := strings.ToLower(name)
 	kind, _, _ := strings.Cut(a.DataType, ".")
 	switch {
@@ -227,10 +228,15 @@ func acceptable(text string) bool {
 	})
 }
 
+// AttributesMD5 is the MD5OfMessageAttributes with which SQS answers.
+func AttributesMD5(attributes map[string]AttributeValue) string {
+	return sum(attributesText(attributes))
+}
+
 // attributesText is what SQS takes the MD5 of; see "Calculating the MD5 message
 // digest for message attributes" on
 // docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-message-metadata.html
-func attributesText(attributes map[string]attributeValue) []byte {
+func attributesText(attributes map[string]AttributeValue) []byte {
 	var text []byte
 	add := func(part string) {
 		text = binary.BigEndian.AppendUint32(text, uint32(len(part)))

@@ -243,6 +243,11 @@ bench: preflight $(BENCH) ## the receiver beside Rust, Node and Python: writes d
 	@mkdir -p .local/bench && go build -o .local/bench/bench ./test/bench
 	@.local/bench/bench $(BENCH_FLAGS)
 
+.PHONY: bench-scale
+bench-scale: preflight ## a burst of 20,000 through 1 to 32 environments of the receiver: writes docs/performance.md
+	@mkdir -p .local/bench && go build -o .local/bench/bench ./test/bench
+	@.local/bench/bench -scale
+
 .PHONY: proof
 proof: preflight ## the whole proof under faults, with its soak and a report; half an hour
 	@go run ./test/faults/proof

@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"sync"
+	"time"
 
 	"github.com/go-json-experiment/json"
 
@@ -19,6 +20,8 @@ import (
 // and is the same work in every language.
 type awsStandIn struct {
 	*httptest.Server
+
+	after time.Duration // SQS's answers come so late
 
 	mu     sync.Mutex
 	body   string // what the next messages have to be
@@ -87,6 +90,7 @@ func (a *awsStandIn) sendMessage(w http.ResponseWriter, r *http.Request) {
 	a.mu.Lock()
 	a.taken++
 	a.mu.Unlock()
+	time.Sleep(a.after)
 	sum := md5.Sum([]byte(m.MessageBody)) //nolint:gosec // it is SQS's checksum
 	answer(w, `{"MessageId":"5fea7756-0ea4-451a-a703-a558b933e274","MD5OfMessageBody":"`+hex.EncodeToString(sum[:])+
 		`","MD5OfMessageAttributes":"`+standin.AttributesMD5(m.MessageAttributes)+`"}`)

@@ -32,6 +32,7 @@ type options struct {
 	only   []string
 	also   []string
 	write  bool
+	scale  bool
 	redraw bool
 }
 
@@ -50,6 +51,7 @@ func measureAll(ctx context.Context) error {
 	})
 	flag.BoolVar(&o.write, "write", false, "write what was found into docs and README.md")
 	flag.BoolVar(&o.redraw, "redraw", false, "measure nothing; write the pages and plots anew from the figures that are there")
+	flag.BoolVar(&o.scale, "scale", false, "send a burst through more and more environments of the receiver, and write that")
 	flag.Parse()
 	if o.write && (o.short || o.bytes != 0 || len(o.only) > 0 || len(o.also) > 0) {
 		return errors.New("-write is for the whole measurement, so not with -short, -bytes, -only or -also")
@@ -65,6 +67,9 @@ func measureAll(ctx context.Context) error {
 		}
 		return results.write(root)
 	}
+	if o.scale {
+		return writeScale(ctx, root)
+	}
 	programs, err := build(ctx, root, o)
 	if err != nil {
 		return err
@@ -76,9 +81,31 @@ func measureAll(ctx context.Context) error {
 	fmt.Println()
 	fmt.Println(results.tables())
 	if o.write {
+		before, err := read(root)
+		if err != nil {
+			return err
+		}
+		results.Scale, results.ScaleDate, results.ScaleOn = before.Scale, before.ScaleDate, before.ScaleOn
 		return results.write(root)
 	}
 	return nil
+}
+
+// writeScale adds the burst to the figures of the last measurement.
+func writeScale(ctx context.Context, root string) error {
+	results, err := read(root)
+	if err != nil {
+		return err
+	}
+	programs, err := build(ctx, root, options{only: []string{receiver}})
+	if err != nil {
+		return err
+	}
+	results.ScaleDate, results.ScaleOn = time.Now().UTC().Format(time.DateOnly), describe()
+	if results.Scale, err = scale(ctx, programs[0]); err != nil {
+		return err
+	}
+	return results.write(root)
 }
 
 // build makes the programs that are asked for.

@@ -23,6 +23,7 @@ func (r Results) plots() map[string]string {
 	}
 	plots["docs/img/performance-memory.svg"] = r.plot("Most memory, with notifications of 2 kB, MB", standard(sizes[0], 1), func(row Row) Figure { return row.Peak })
 	plots["docs/img/performance-start.svg"] = r.plot("From the process's start to its first question for an event, ms", standard(sizes[0], 1), func(row Row) Figure { return r.start(row.Program) })
+	plots["docs/img/performance-scale.svg"] = r.scalePlot()
 	return plots
 }
 

@@ -62,7 +62,7 @@ func (r Results) write(root string) error {
 func (r Results) parts() map[string]string {
 	return map[string]string{
 		"machine": r.where(), "targets": r.targetTable(), "one CPU": r.standing(1), "two CPUs": r.standing(2),
-		"start": r.starting(), "forms": r.forms(), "limits": r.limits(), "sentence": r.sentence(),
+		"start": r.starting(), "forms": r.forms(), "limits": r.limits(), "sentence": r.sentence(), "scale": r.scaling(), "scale machine": r.ScaleOn.where(r.ScaleDate) + "\n",
 	}
 }
 

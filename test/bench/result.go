@@ -13,6 +13,11 @@ type Results struct {
 	Programs []Program `json:"programs"`
 	Rows     []Row     `json:"rows"`
 	Limits   []Limit   `json:"limits"`
+	// Scale is the burst through more and more environments, which is measured apart, on
+	// the day ScaleDate.
+	Scale     []Step  `json:"scale"`
+	ScaleDate string  `json:"scale_date"`
+	ScaleOn   Machine `json:"scale_machine"`
 }
 
 // Row is what one program needed for one case.

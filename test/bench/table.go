@@ -164,13 +164,16 @@ func reached(other Figure, most float64, ok bool) string {
 
 // where says on what machine and when.
 func (r Results) where() string {
-	m := r.Machine
+	return fmt.Sprintf("%s %d rounds.\n", r.Machine.where(r.Date), r.Rounds)
+}
+
+func (m Machine) where(date string) string {
 	kind := "a machine"
 	if m.Virtual {
 		kind = "a virtual machine"
 	}
-	return fmt.Sprintf("Measured on %s: %s with %d CPUs of a processor that calls itself %s; %s. %d rounds. Load before (1, 5 and 15 minutes): %s.\n",
-		r.Date, kind, m.CPUs, m.Processor, m.System, r.Rounds, m.Load)
+	return fmt.Sprintf("Measured on %s: %s with %d CPUs of a processor that calls itself %s; %s. Load before (1, 5 and 15 minutes): %s.",
+		date, kind, m.CPUs, m.Processor, m.System, m.Load)
 }
 
 // limits says what cannot be done without.

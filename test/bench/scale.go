@@ -203,11 +203,11 @@ func (r Results) scalePlot() string {
 			verb = "L"
 			fmt.Fprintf(&b, `<circle cx="%.1f" cy="%.1f" r="3.5" fill="%s"/><text x="%.1f" y="%.1f" text-anchor="middle" fill="%s">%.0f</text>`, x, y, colour, x, y-9, colour, s.PerSecond)
 		}
-		fmt.Fprintf(&b, `<path d="%s" stroke="%s" stroke-width="2" fill="none"/><text x="%d" y="44" text-anchor="end" fill="%s">SQS answers after %g ms</text>`+"\n", path, colour, left+width-200*i, colour, milliseconds(after))
+		fmt.Fprintf(&b, `<path d="%s" stroke="%s" stroke-width="2" fill="none"/><text x="%d" y="%d" text-anchor="end" fill="%s">SQS answers after %g ms</text>`+"\n", path, colour, left+width-180*i, top+height+40, colour, milliseconds(after))
 	}
 	for i, n := range environments {
 		fmt.Fprintf(&b, `<text x="%.1f" y="%d" text-anchor="middle" fill="#1f2328">%d</text>`, left+width*float64(i)/float64(len(environments)-1), top+height+20, n)
 	}
-	fmt.Fprintf(&b, `<text x="%d" y="%d" text-anchor="middle" fill="#1f2328">environments</text>`+"\n", left+width/2, top+height+40)
+	fmt.Fprintf(&b, `<text x="%d" y="%d" fill="#1f2328">environments</text>`+"\n", left, top+height+40)
 	return b.String() + "</svg>\n"
 }

@@ -56,7 +56,7 @@ func TestAskedForAsManyAsThereWillBeHandlersFor(t *testing.T) {
 				c.given(g)
 			}
 			polls, asked := g.polls, g.asked
-			if g.poll(c.free) != (c.want > 0) || p.limit != c.want || p.given != (c.want > 0) {
+			if g.poll(c.free); p.limit != c.want || p.given != (c.want > 0) {
 				t.Errorf("%d are asked for, want %d", p.limit, c.want)
 			}
 			if c.want == 0 {

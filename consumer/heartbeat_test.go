@@ -31,9 +31,16 @@ func TestInflight(t *testing.T) {
 
 func TestTheHeartBeatsFourTimesInVisibility(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		p := newParts(t, Config{})
+		leases := 0
+		p := newParts(t, Config{Store: &failingStore{Store: NewMemoryStore(), extend: func() error { leases++; return nil }}})
 		var beats []time.Duration
 		begin := time.Now()
+		lost := p.got(t, "lost") // it has nothing to be hidden, and a lease at each beat
+		lost.lost = true
+		lost.setAttempt(&attempt{key: "n", owner: "o", until: lost.hiddenUntil, cancel: func(error) {}})
+		if _, err := p.config.Store.Begin(t.Context(), "n", "o", lost.hiddenUntil); err != nil {
+			t.Fatal(err)
+		}
 		p.sqs.extend = func(ctx context.Context, in *sqs.ChangeMessageVisibilityBatchInput) (*sqs.ChangeMessageVisibilityBatchOutput, error) {
 			beats = append(beats, time.Since(begin))
 			if !within(ctx, 15*time.Second) {
@@ -49,8 +56,8 @@ func TestTheHeartBeatsFourTimesInVisibility(t *testing.T) {
 		defer cancel()
 		p.heartbeat(ctx)
 		const s = time.Second
-		if !slices.Equal(beats, []time.Duration{15 * s, 30 * s, 45 * s}) || time.Since(begin) != time.Minute-1 {
-			t.Errorf("at %v, ended after %s", beats, time.Since(begin))
+		if !slices.Equal(beats, []time.Duration{15 * s, 30 * s, 45 * s}) || leases != 3 || time.Since(begin) != time.Minute-1 {
+			t.Errorf("at %v, and %d times a lease, ended after %s", beats, leases, time.Since(begin))
 		}
 		if m.hiddenUntil != begin.Add(45*s+time.Minute) {
 			t.Errorf("hidden for %s", m.hiddenUntil.Sub(begin))

@@ -264,6 +264,7 @@ func TestAMessageThatFailedWaitsHere(t *testing.T) {
 		"longer, with none beside":     {err: unavailable, kind: Held, alone: 2, took: 8 * time.Second, events: []Kind{Held}},
 		"up to the longest pause":      {err: unavailable, kind: Held, alone: 99, took: time.Minute, events: []Kind{Held}},
 		"as long as it was asked to":   {err: Unavailable(plain, 3*time.Minute), kind: Held, asked: 3 * time.Minute, events: []Kind{Held}},
+		"of a moment, too":             {err: Unavailable(plain, 1), kind: Held, took: 2 * time.Second, events: []Kind{Held}},
 		"a plain failure":              {err: plain, kind: Failed, took: 2 * time.Second, events: []Kind{Held}},
 		"it is another's":              {err: unavailable, kind: Held, change: func(_ *parts, m *message) { m.lost = true }, took: 2 * time.Second, over: true, events: []Kind{Held}},
 		"until it must be given back":  {err: unavailable, kind: Held, alone: 99, change: func(_ *parts, m *message) { m.keepUntil = time.Now().Add(time.Second) }, asked: time.Second, over: true, events: []Kind{Held, Released}, says: errKept.Error()},
@@ -471,6 +472,10 @@ func TestHidingIsBounded(t *testing.T) {
 		}
 	})
 }
+
+// equivalent mutant: work: 0 -> 1
+// equivalent mutant: abandon: 0 -> 1
+// An attempt that says nothing asks for no pause; done does not read for how long.
 
 // equivalent mutant: work: defer cancel() -> (nothing)
 // What is kept without it is a timer, until the message would have to be given back or the

@@ -43,6 +43,10 @@ func TestRoomForWhatIsReceived(t *testing.T) {
 		if asked, reserved := p.reserve(10); asked != 10 || reserved != 0 || p.gate.polls != 0 || p.gate.asked != 0 {
 			t.Errorf("%d of %d at the stop; %d receives are underway", reserved, asked, p.gate.polls)
 		}
+		p.wire.Release(maxWireBytes)
+		if _, reserved := p.reserve(1); reserved != 0 {
+			t.Error("a receive begins after the stop")
+		}
 	})
 }
 
@@ -81,6 +85,10 @@ func TestWhatAPollBrings(t *testing.T) {
 		sleep(noAnswerAfter)
 		if !p.gate.supply || p.gate.empty {
 			t.Error("it brought as many as asked, and the queue is said to be empty")
+		}
+		p.polled.Store(1)
+		if polled := p.Status().Polled; !polled.Equal(time.Unix(0, 1)) {
+			t.Errorf("polled %s", polled)
 		}
 		if s := p.Status(); s.InFlight != 2 || s.Running != 2 {
 			t.Errorf("%+v", s)
@@ -190,6 +198,3 @@ func TestWhatAMessageIs(t *testing.T) {
 		t.Error("it is not finished, or its lock is taken")
 	}
 }
-
-// equivalent mutant: reserve: reserved > 1 -> reserved >= 1
-// For the last one, trying and waiting take the same.

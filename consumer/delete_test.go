@@ -106,14 +106,14 @@ func TestDeletionsGoTogether(t *testing.T) {
 		for range 12 {
 			p.delete(p.got(t, "n"))
 		}
-		sleep(time.Second)
+		p.gate.sleep(time.Second)
 		if p.gate.finishing != 12 || p.inflight.count() != 12 {
 			t.Errorf("%d are finished, %d here", p.gate.finishing, p.inflight.count())
 		}
 		if !slices.Equal(sizes, []int{10, 2}) || !slices.Equal(after, []time.Duration{0, deleteLinger}) {
 			t.Errorf("%v after %v", sizes, after)
 		}
-		sleep(time.Minute)
+		p.gate.sleep(time.Minute)
 		if p.gate.finishing != 0 || p.inflight.count() != 0 {
 			t.Errorf("%d are finished, %d here, after their deletion", p.gate.finishing, p.inflight.count())
 		}

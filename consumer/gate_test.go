@@ -11,60 +11,6 @@ import (
 	"time"
 )
 
-// aGate is one for ten handlers and a system that is well.
-func aGate() *gate {
-	g := newGate(Config{Concurrency: 10, PauseMin: 10 * time.Second, PauseMax: time.Minute})
-	g.all.limit = 10
-	return g
-}
-
-// newMessage is received for the first time, oldMessage is not.
-func newMessage(grant string) *message {
-	return &message{id: "new-" + grant, grant: grant, receives: 1}
-}
-func oldMessage(grant string) *message {
-	return &message{id: "old-" + grant, grant: grant, receives: 2}
-}
-
-// waits lets the message join, and begin if it may.
-func (g *gate) waits(t *testing.T, m *message) *waiter {
-	t.Helper()
-	w, err := g.join(m)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return w
-}
-
-// begins is waits of a message that may begin at once.
-func (g *gate) begins(t *testing.T, m *message) turn {
-	t.Helper()
-	w := g.waits(t, m)
-	w.must(t, true, m.id+" joins")
-	return w.turn
-}
-
-// must fails the test where the message has a turn and should not, or the other way round.
-func (w *waiter) must(t *testing.T, begin bool, what string) {
-	t.Helper()
-	select {
-	case <-w.ready:
-		if !begin {
-			t.Errorf("%s: it begins", what)
-		}
-	default:
-		if begin {
-			t.Errorf("%s: it does not begin", what)
-		}
-	}
-}
-
-// sleep is time.Sleep, to the end of what happens then.
-func sleep(d time.Duration) {
-	time.Sleep(d)
-	synctest.Wait()
-}
-
 // A grant that fails for ever, because it was removed at Nylas, must not take the place
 // of those that fail today.
 func TestIdleGrantsAreForgotten(t *testing.T) {
@@ -171,7 +117,7 @@ func TestMessagesOfAPausedGrantWait(t *testing.T) {
 		}
 		g.held = 1
 		// A new message is the probe sooner than an old one.
-		sleep(time.Second)
+		g.sleep(time.Second)
 		p.line = nil
 		g.waits(t, oldMessage("a")).must(t, false, "an old one, before the pause is over")
 		w := g.waits(t, newMessage("a"))
@@ -312,7 +258,7 @@ func TestTheProbeEndsThePause(t *testing.T) {
 		g.all.pause(false, time.Second)
 		p := g.watch("a")
 		p.pause(false, time.Second)
-		sleep(time.Second)
+		g.sleep(time.Second)
 		if got := g.done(g.begins(t, newMessage("a")), outcomeOK, 0); !slices.Equal(got, []change{{kind: Resumed}, {kind: GrantResumed, grant: "a"}}) {
 			t.Errorf("%+v", got)
 		}
@@ -373,7 +319,7 @@ func TestAFailedProbeBeginsThePauseAnew(t *testing.T) {
 						p = g.watch(grant)
 					}
 					p.pause(false, 0)
-					sleep(10 * time.Second)
+					g.sleep(10 * time.Second)
 					probe := g.begins(t, newMessage(grant))
 					p.hurried = p.hurry - 1 // the last that does
 					p.pauses = p.hurry
@@ -393,9 +339,9 @@ func TestAFailedProbeBeginsThePauseAnew(t *testing.T) {
 					} else if soon > time.Second {
 						t.Fatalf("a new one may begin after %s", soon)
 					}
-					sleep(soon - 1)
+					g.sleep(soon - 1)
 					w.must(t, false, "before it is time")
-					sleep(1)
+					g.sleep(1)
 					w.must(t, true, "when it is time")
 				})
 			})
@@ -404,19 +350,21 @@ func TestAFailedProbeBeginsThePauseAnew(t *testing.T) {
 }
 
 func TestTheShortestPauseIsToldOf(t *testing.T) {
-	for range 64 { // the jitter makes one nanosecond or two of it
-		g := newGate(Config{Concurrency: 1, PauseMin: 2, PauseMax: 2})
-		for _, grant := range []string{"", "a"} {
-			one := turn{grant: grant, fresh: true, probe: true, domainProbe: true}
-			if grant != "" {
-				g.watch(grant).limit = 0
+	synctest.Test(t, func(t *testing.T) {
+		for range 64 { // the jitter makes one nanosecond or two of it
+			g := newGate(Config{Concurrency: 1, PauseMin: 2, PauseMax: 2})
+			for _, grant := range []string{"", "a"} {
+				one := turn{grant: grant, fresh: true, probe: true, domainProbe: true}
+				if grant != "" {
+					g.watch(grant).limit = 0
+				}
+				if got := g.done(one, outcomeFailed, 0); len(got) == 0 || got[0].grant != grant {
+					t.Fatalf("%q: %+v", grant, got)
+				}
+				g.all.epoch = 0
 			}
-			if got := g.done(one, outcomeFailed, 0); len(got) == 0 || got[0].grant != grant {
-				t.Fatalf("%q: %+v", grant, got)
-			}
-			g.all.epoch = 0
 		}
-	}
+	})
 }
 
 func TestGrantsThatAreWellAreNotWatched(t *testing.T) {
@@ -443,7 +391,7 @@ func TestGrantsThatAreWellAreNotWatched(t *testing.T) {
 		if watched(p, true, "it was asked for a pause lately"); p.bounded {
 			t.Error("its limit holds, and it is well")
 		}
-		time.Sleep(1)
+		time.Sleep(time.Nanosecond)
 		watched(p, false, "it was asked for a pause five minutes ago")
 		g.watch("b")
 		if g.done(g.begins(t, newMessage("b")), outcomeOK, 0); g.grants["b"] != nil {
@@ -467,9 +415,9 @@ func TestWhatTheStatusCounts(t *testing.T) {
 		g.held = 0
 		g.all.pause(false, time.Second)
 		status("paused", true, 0, 0, 0)
-		sleep(time.Second - 1)
+		g.sleep(time.Second - 1)
 		status("paused still", true, 0, 0, 0)
-		sleep(1)
+		g.sleep(1)
 		status("over, and nothing is to be tried", false, 0, 0, 0)
 		g.held, g.suspected = 1, 2
 		status("over, and one is", true, 1, 2, 0)

@@ -28,27 +28,26 @@ type seenStore struct {
 
 func (s *seenStore) Begin(_ context.Context, id, _ string, until time.Time) (Claim, error) {
 	s.until = until
-	s.see(nil, "begin "+id)
+	s.see("begin " + id)
 	return s.claim, nil
 }
 
 func (s *seenStore) Extend(context.Context, string, string, time.Time) error { return nil }
 
 func (s *seenStore) Complete(ctx context.Context, id, _ string) error {
-	s.see(ctx, "complete "+id)
+	s.ctx = append(s.ctx, ctx)
+	s.see("complete " + id)
 	return s.err
 }
 
 func (s *seenStore) Release(ctx context.Context, id, _ string) error {
-	s.see(ctx, "release "+id)
+	s.ctx = append(s.ctx, ctx)
+	s.see("release " + id)
 	return s.err
 }
 
-func (s *seenStore) see(ctx context.Context, call string) {
+func (s *seenStore) see(call string) {
 	s.calls, s.times = append(s.calls, call), append(s.times, time.Now())
-	if ctx != nil {
-		s.ctx = append(s.ctx, ctx)
-	}
 }
 
 // handled is a message that is handled by config alone, without a queue.

@@ -5,6 +5,7 @@ import (
 	"log/slog"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
@@ -13,6 +14,62 @@ import (
 	"github.com/onepagecrm/nylas-webhooks/consumer/consumertest"
 	"github.com/onepagecrm/nylas-webhooks/notification"
 )
+
+// aGate is one for ten handlers and a system that is well.
+func aGate() *gate {
+	g := newGate(Config{Concurrency: 10, PauseMin: 10 * time.Second, PauseMax: time.Minute})
+	g.all.limit = 10
+	return g
+}
+
+// newMessage is received for the first time, oldMessage is not.
+func newMessage(grant string) *message {
+	return &message{id: "new-" + grant, grant: grant, receives: 1}
+}
+func oldMessage(grant string) *message {
+	return &message{id: "old-" + grant, grant: grant, receives: 2}
+}
+
+// waits lets the message join, and begin if it may.
+func (g *gate) waits(t *testing.T, m *message) *waiter {
+	t.Helper()
+	w, err := g.join(m)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return w
+}
+
+// begins is waits of a message that may begin at once.
+func (g *gate) begins(t *testing.T, m *message) turn {
+	t.Helper()
+	w := g.waits(t, m)
+	w.must(t, true, m.id+" joins")
+	return w.turn
+}
+
+// must fails the test where the message has a turn and should not, or the other way round.
+func (w *waiter) must(t *testing.T, begin bool, what string) {
+	t.Helper()
+	select {
+	case <-w.ready:
+		if !begin {
+			t.Errorf("%s: it begins", what)
+		}
+	default:
+		if begin {
+			t.Errorf("%s: it does not begin", what)
+		}
+	}
+}
+
+// sleep is time.Sleep, to the end of what happens then. It takes the gate's lock once, for
+// the race detector: its timers see what the test has changed without it.
+func (g *gate) sleep(d time.Duration) {
+	g.status()
+	time.Sleep(d)
+	synctest.Wait()
+}
 
 // parts is a consumer that does nothing by itself: a test calls one part of it.
 type parts struct {

@@ -39,7 +39,7 @@ func TestWhomAnAskedPauseIsFor(t *testing.T) {
 				for i := range c.askers {
 					g.watch(fmt.Sprint(i)).askedAt = time.Now().Add(c.askedAgo - 5*time.Minute + 1)
 				}
-				sleep(c.askedAgo)
+				g.sleep(c.askedAgo)
 				if c.ok != "" {
 					g.ok = [2]okAt{{c.ok, time.Now()}, {"a", time.Now().Add(-time.Hour)}}
 				}
@@ -60,9 +60,9 @@ func TestWhomAnAskedPauseIsFor(t *testing.T) {
 					next = newMessage("a")
 				}
 				w := g.waits(t, next)
-				sleep(7*time.Second - 1)
+				g.sleep(7*time.Second - 1)
 				w.must(t, false, "before the pause is over")
-				sleep(1)
+				g.sleep(1)
 				w.must(t, true, "after it")
 			})
 		})
@@ -81,7 +81,7 @@ func TestPauseAskedByWhatBeganBeforeAnother(t *testing.T) {
 				}
 				p.pause(false, 10*time.Second)
 				w := g.waits(t, newMessage("a"))
-				sleep(time.Second)
+				g.sleep(time.Second)
 				if got := g.done(late, outcomeBusy, 20*time.Second); got != nil {
 					t.Errorf("told of as another pause: %+v", got)
 				}
@@ -91,9 +91,9 @@ func TestPauseAskedByWhatBeganBeforeAnother(t *testing.T) {
 				if left := time.Until(p.until); left != 20*time.Second || !p.soon.Equal(p.until) || p.epoch != 1 || p.probing || g.all.paused() == ofGrant {
 					t.Errorf("paused for %s: %+v", left, p)
 				}
-				sleep(20*time.Second - 1)
+				g.sleep(20*time.Second - 1)
 				w.must(t, false, "before the longer pause is over")
-				sleep(1)
+				g.sleep(1)
 				w.must(t, true, "after it")
 			})
 		})
@@ -112,7 +112,7 @@ func TestProbeOfAGrantIsAskedForAPause(t *testing.T) {
 				p := g.watch("a")
 				p.askedAt = time.Now()
 				p.pause(false, time.Second)
-				sleep(time.Second)
+				g.sleep(time.Second)
 				probe := g.begins(t, newMessage("a"))
 				if !probe.domainProbe || !p.probing {
 					t.Fatalf("no probe: %+v", probe)

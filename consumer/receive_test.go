@@ -82,7 +82,7 @@ func TestWhatAPollBrings(t *testing.T) {
 		if p.failedPolls.Load() != 0 || with.Err() == nil || p.gate.polls != 0 || !p.Status().Polled.Equal(time.Now()) {
 			t.Errorf("%d failed polls, %d underway; its context: %v; polled %s", p.failedPolls.Load(), p.gate.polls, with.Err(), p.Status().Polled)
 		}
-		sleep(noAnswerAfter)
+		p.gate.sleep(noAnswerAfter)
 		if !p.gate.supply || p.gate.empty {
 			t.Error("it brought as many as asked, and the queue is said to be empty")
 		}
@@ -102,11 +102,11 @@ func TestAPollThatTakesLong(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := newParts(t, Config{})
 		p.sqs.receive = func(context.Context, *sqs.ReceiveMessageInput) (*sqs.ReceiveMessageOutput, error) {
-			sleep(noAnswerAfter - 1)
+			p.gate.sleep(noAnswerAfter - 1)
 			if p.gate.empty {
 				t.Error("the queue is said to be empty before it is known")
 			}
-			if sleep(1); !p.gate.empty {
+			if p.gate.sleep(1); !p.gate.empty {
 				t.Error("the queue has not answered, and is not said to be empty")
 			}
 			return &sqs.ReceiveMessageOutput{}, nil
@@ -118,7 +118,7 @@ func TestAPollThatTakesLong(t *testing.T) {
 func TestAPollThatFails(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := newParts(t, Config{})
-		var fails error = errors.New("no answer")
+		fails := errors.New("no answer")
 		p.sqs.receive = func(context.Context, *sqs.ReceiveMessageInput) (*sqs.ReceiveMessageOutput, error) {
 			return &sqs.ReceiveMessageOutput{}, fails
 		}

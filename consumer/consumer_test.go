@@ -81,8 +81,9 @@ func TestConcurrencyIsBounded(t *testing.T) {
 		if most != 7 {
 			t.Errorf("%d handlers ran at once, not 7", most)
 		}
-		// 1 s for the first alone, then 199 by sevens, and the latency of each receive.
-		if took > 31*time.Second {
+		// 1 s for the first alone, then 199 by sevens, and the latency of each receive; half a
+		// second more where the second began while the first was at work, see growAfter.
+		if took > 31600*time.Millisecond {
 			t.Errorf("took %s: handlers were idle", took)
 		}
 		if q.MostInFlight() > 2*7 { // seven at work, seven about to be deleted
@@ -91,7 +92,7 @@ func TestConcurrencyIsBounded(t *testing.T) {
 		if q.extends != 0 {
 			t.Errorf("%d heartbeats for handlers of a second", q.extends)
 		}
-		if q.deletes > 60 {
+		if q.deletes > 64 { // two a second: there are those that began on the half second
 			t.Errorf("%d requests to delete 200 messages: no batches", q.deletes)
 		}
 	})

@@ -96,7 +96,7 @@ func newGate(c Config) *gate {
 	g.all = g.domain()
 	// A process begins with a probe: in an outage it takes one message from the queue,
 	// not as many as it has handlers.
-	g.all.limit, g.all.bounded = 0, true
+	g.all.limit = 0
 	return g
 }
 

@@ -53,13 +53,12 @@ func (f *inflight) all() []*message {
 // of what is being handled alive, until the context ends. It beats four times in
 // Visibility, so that one beat may fail and the handlers still have time to stop.
 func (c *Consumer) heartbeat(ctx context.Context) {
-	ticker := time.NewTicker(c.config.Visibility / 4)
-	defer ticker.Stop()
+	beats := time.Tick(c.config.Visibility / 4)
 	for {
 		select {
 		case <-ctx.Done():
 			return
-		case <-ticker.C:
+		case <-beats:
 			c.beat(ctx)
 		}
 	}

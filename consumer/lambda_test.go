@@ -140,3 +140,61 @@ func TestLambdaReadsAWSsEvent(t *testing.T) {
 		t.Errorf("got %+v", got)
 	}
 }
+
+func TestLambdaTellsOfEveryMessage(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var told []Event
+		invoke, err := LambdaHandler(Config{
+			Logger: slog.New(slog.DiscardHandler), Observe: func(e Event) { told = append(told, e) }, Concurrency: 1,
+			Store:   &failingStore{Store: &seenStore{claim: Claim{InProgress, time.Now().Add(time.Hour)}}},
+			Handler: nothing,
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := invoke(t.Context(), events.SQSEvent{Records: []events.SQSMessage{record(t, "m", note("n"))}}); err != nil {
+			t.Fatal(err)
+		}
+		if len(told) != 1 || told[0].Kind != Failed || !errors.Is(told[0].Err, errBusy) || told[0].Delay != 0 || told[0].GrantID != "grant-1" || told[0].MessageID != "m" {
+			t.Errorf("%+v", told)
+		}
+	})
+}
+
+// The handlers end before the function does, so that it can answer.
+func TestLambdaKeepsTimeToAnswer(t *testing.T) {
+	for name, c := range map[string]struct {
+		function, handler, answer time.Duration // after how long each ends
+	}{
+		"a long one":            {60 * time.Second, 58 * time.Second, 59 * time.Second},
+		"a short one":           {4 * time.Second, 3 * time.Second, 3500 * time.Millisecond},
+		"one that does not say": {0, 5 * time.Minute, 5*time.Minute + time.Second},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				ctx, begin := t.Context(), time.Now()
+				if c.function > 0 {
+					var cancel context.CancelFunc
+					ctx, cancel = context.WithTimeout(ctx, c.function)
+					defer cancel()
+				}
+				ended := make(chan time.Duration, 1)
+				invoke, err := LambdaHandler(Config{Logger: slog.New(slog.DiscardHandler), HandlerTimeout: 5 * time.Minute, Handler: func(ctx context.Context, _ notification.Notification) error {
+					<-ctx.Done()
+					ended <- time.Since(begin)
+					time.Sleep(time.Minute) // it ignores that
+					return nil
+				}})
+				if err != nil {
+					t.Fatal(err)
+				}
+				response, err := invoke(ctx, events.SQSEvent{Records: []events.SQSMessage{record(t, "m", note("n"))}})
+				answered, handled := time.Since(begin), <-ended
+				if err != nil || handled != c.handler || answered != c.answer || len(response.BatchItemFailures) != 1 {
+					t.Errorf("the handler's context ended after %s, the answer came after %s: %+v, %v", handled, answered, response, err)
+				}
+				time.Sleep(time.Minute) // for the bubble
+			})
+		})
+	}
+}

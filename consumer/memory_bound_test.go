@@ -14,6 +14,7 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
+	"golang.org/x/sync/semaphore"
 
 	"github.com/onepagecrm/nylas-webhooks/notification"
 )
@@ -84,3 +85,44 @@ func TestMemoryIsBounded(t *testing.T) {
 		}
 	})
 }
+
+func TestHowMuchRoomABodyMayNeed(t *testing.T) {
+	pointer, err := (notification.Wire{Body: "x", Attributes: map[string]notification.Attribute{}}).Overflow(notification.Pointer{Bucket: "b", Key: "overflow/k"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	inS3 := map[string]string{}
+	for name, a := range pointer.Attributes {
+		inS3[name] = a.Value
+	}
+	for name, c := range map[string]struct {
+		m    *message
+		want int64
+	}{
+		"as it came":       {&message{body: "12345"}, 5},
+		"to be unpacked":   {&message{body: "12345", strings: map[string]string{notification.AttrEncoding: notification.EncodingGzipBase64}}, notification.MaxBodyBytes},
+		"in S3":            {&message{body: pointer.Body, strings: inS3}, objectBytes + notification.MaxBodyBytes},
+		"said to be in S3": {&message{body: "12345", strings: inS3}, 5},
+	} {
+		decoded := semaphore.NewWeighted(maxDecodedBytes)
+		r, err := Config{decoded: decoded}.makeRoom(t.Context(), c.m)
+		if err != nil || r.bytes != c.want || decoded.TryAcquire(maxDecodedBytes-c.want+1) || !decoded.TryAcquire(maxDecodedBytes-c.want) {
+			t.Errorf("%s: %+v, %v, want %d", name, r, err, c.want)
+		}
+	}
+	// In a Lambda function nothing bounds it.
+	r, err := Config{}.makeRoom(t.Context(), &message{body: "12345"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.shrink(1)
+	r.free()
+
+	p := newParts(t, Config{})
+	if p.config.decoded.TryAcquire(maxDecodedBytes+1) || !p.config.decoded.TryAcquire(maxDecodedBytes) {
+		t.Error("a Consumer's bodies are not bounded by 128 MiB")
+	}
+}
+
+// equivalent mutant: shrink: bytes < r.bytes -> bytes <= r.bytes
+// It gives back nothing then.

@@ -3,6 +3,7 @@ package consumer
 import (
 	"bytes"
 	"context"
+	"encoding/base64"
 	"errors"
 	"io"
 	"strings"
@@ -110,10 +111,80 @@ func TestOverflow(t *testing.T) {
 	}
 }
 
-func TestOverflowObjectIsBounded(t *testing.T) {
-	bucket := &fakeBucket{key: "k", object: strings.Repeat("a", objectBytes+1)}
-	c := Config{S3: bucket, Bucket: "b"}
-	if _, err := c.fetch(t.Context(), notification.Pointer{Bucket: "b", Key: "k"}); err == nil || errors.Is(err, errFetch) {
-		t.Errorf("an object that is too large: %v, want an error that another try does not mend", err)
+// closed tells whether an object was closed.
+type closed struct {
+	io.Reader
+	times int
+}
+
+func (c *closed) Close() error { c.times++; return nil }
+
+// broken is an object that breaks off.
+type broken struct{}
+
+func (broken) Read([]byte) (int, error) { return 0, errors.New("connection reset") }
+
+type oneObject struct {
+	body io.ReadCloser
+	err  error
+	ctx  context.Context
+}
+
+func (o *oneObject) GetObject(ctx context.Context, _ *s3.GetObjectInput, _ ...func(*s3.Options)) (*s3.GetObjectOutput, error) {
+	o.ctx = ctx
+	return &s3.GetObjectOutput{Body: o.body}, o.err
+}
+
+func TestFetch(t *testing.T) {
+	for name, c := range map[string]struct {
+		bucket string
+		object io.Reader
+		err    error
+		says   string
+		again  bool // another try may work
+	}{
+		"as it is":          {"b", strings.NewReader("body"), nil, "", false},
+		"as large as may":   {"b", strings.NewReader(strings.Repeat("a", objectBytes)), nil, "", false},
+		"too large":         {"b", strings.NewReader(strings.Repeat("a", objectBytes+1)), nil, "the body's S3 object has more than ", false},
+		"another bucket":    {"theirs", strings.NewReader("body"), nil, `the body is said to be in bucket "theirs", which is not Config.Bucket`, false},
+		"it is gone":        {"b", nil, &types.NoSuchKey{}, "the body's S3 object is gone: ", false},
+		"no answer":         {"b", nil, errors.New("slow down"), "fetch body from S3: slow down", true},
+		"half of an answer": {"b", broken{}, nil, "fetch body from S3: connection reset", true},
+	} {
+		body := &closed{Reader: c.object}
+		bucket := &oneObject{body: body, err: c.err}
+		got, err := Config{S3: bucket, Bucket: "b"}.fetch(t.Context(), notification.Pointer{Bucket: c.bucket, Key: "k"})
+		if (err == nil) != (c.says == "") || err != nil && !strings.HasPrefix(err.Error(), c.says) || errors.Is(err, errFetch) != c.again || (got == "") != (c.says != "") {
+			t.Errorf("%s: %d bytes, %v", name, len(got), err)
+		}
+		if answered := c.bucket == "b" && c.err == nil; (body.times == 1) != answered || bucket.ctx != nil && bucket.ctx.Err() == nil {
+			t.Errorf("%s: closed %d times, or its context has not ended", name, body.times)
+		}
+	}
+	if _, err := (Config{}).fetch(t.Context(), notification.Pointer{Bucket: "b", Key: "k"}); err == nil || !strings.Contains(err.Error(), "Config.S3 is not set") {
+		t.Errorf("%v", err)
+	}
+	// What is wrong with the pointer, or the object, is the error, and nothing is read.
+	p := newParts(t, Config{S3: &oneObject{err: errors.New("slow down")}, Bucket: "b"})
+	m := p.got(t, "n")
+	p.overflowed(m)
+	if n, err := p.config.decode(t.Context(), m); !errors.Is(err, errFetch) || n.ID != "" || m.fetched == nil || m.fetched.ok {
+		t.Errorf("%+v, %v; %+v", n, err, m.fetched)
+	}
+	m.body, m.fetched = "no pointer", nil
+	if n, err := p.config.decode(t.Context(), m); err == nil || n.ID != "" || m.fetched != nil {
+		t.Errorf("%+v, %v; %+v", n, err, m.fetched)
 	}
 }
+
+// The largest body, when gzip cannot make it smaller: 5 bytes for each block of 16 KiB at the
+// least, and a head and an end.
+func TestTheLargestBodyIsFetched(t *testing.T) {
+	needs := base64.StdEncoding.EncodedLen(notification.MaxBodyBytes + notification.MaxBodyBytes/(16<<10)*5 + 32)
+	if objectBytes < needs || objectBytes > needs+64<<10 {
+		t.Errorf("%d bytes of an object are read, the largest needs %d", objectBytes, needs)
+	}
+}
+
+// equivalent mutant: fetch: 1 -> 2
+// That an object is too large shows by one byte more than may be, or by two.

@@ -85,3 +85,7 @@ func TestMemoryStoreRetention(t *testing.T) {
 		}
 	})
 }
+
+// equivalent mutant: ByType: i >= 0 -> i > 0
+// equivalent mutant: ByType: 0 -> 1
+// They leave out the name before a dot that comes first: "", which is no type's.

@@ -175,7 +175,7 @@ func rateLimit(rate float64) scenario {
 // steadyBad is steady traffic of which some is always refused, for d.
 func steadyBad(rate, percent int, d time.Duration) scenario {
 	return scenario{
-		name: fmt.Sprintf("%d a second, %d %% always refused, for %s", rate, percent, d), ideal: "every good one at once", least: 0.99,
+		name: fmt.Sprintf("%d a second, %d %% always refused, for %s", rate, percent, d), ideal: "every good one at once", least: 0.97, // a pause of 5 s, now and then, is at the end, and those of its time come after it
 		run: func(w *world) measured {
 			w.system.latency, w.system.rules = 50*time.Millisecond, []rule{never}
 			w.run(Config{})

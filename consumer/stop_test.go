@@ -55,6 +55,9 @@ func TestStopOfAnIdleConsumerIsQuick(t *testing.T) {
 		if took := time.Since(begin); took > lastPoll {
 			t.Errorf("took %s", took)
 		}
+		if b.consumer.lasting.Err() == nil {
+			t.Error("Run has returned, and calls may go on")
+		}
 	})
 }
 
@@ -148,6 +151,24 @@ func TestStopDoesNotWaitForWhatHangs(t *testing.T) {
 		}
 		close(store.free) // for the bubble
 	})
+}
+
+// What obeys the end of its context gets a moment to return.
+func TestStopWaitsAMoment(t *testing.T) {
+	for late, unfinished := range map[time.Duration]bool{99 * time.Millisecond: false, 101 * time.Millisecond: true} {
+		synctest.Test(t, func(t *testing.T) {
+			q := newFakeQueue(t)
+			q.send(note("1"))
+			store := hungStore{NewMemoryStore(), make(chan struct{})}
+			b := start(t, q, Config{Store: store, StopTimeout: 10 * time.Second, Handler: nothing})
+			time.Sleep(time.Second)
+			time.AfterFunc(10*time.Second+late, func() { close(store.free) })
+			if err := b.stop(); errors.Is(err, ErrUnfinished) != unfinished {
+				t.Errorf("a store that returns %s late: %v", late, err)
+			}
+			time.Sleep(time.Second) // for the bubble
+		})
+	}
 }
 
 func TestStuckHandlersKeepTheirPlaceUntilNoneIsLeft(t *testing.T) {
@@ -340,3 +361,12 @@ func TestEveryProblemOfTheConfigurationIsNamed(t *testing.T) {
 		t.Errorf("LambdaHandler: %v", err)
 	}
 }
+
+// equivalent mutant: Run: defer abandon() -> (nothing)
+// equivalent mutant: Run: defer abort() -> (nothing)
+// Both contexts are made of lasting, which ends with Run.
+
+// equivalent mutant: Run: defer c.fail(nil) -> (nothing)
+// equivalent mutant: Run: defer endHeartbeat() -> (nothing)
+// Run does not return before both have ended: no more is received only when stopping is done,
+// and whoever has deleted all ends the heartbeat. go vet asks for a call on every way.

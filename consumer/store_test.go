@@ -161,6 +161,59 @@ func TestMemoryStore(t *testing.T) {
 	})
 }
 
+// A walk over all entries is made once an hour.
+func TestMemoryStoreForgetsWhatHasEnded(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := NewMemoryStore()
+		begin := func(id string, lease time.Duration, entries int) {
+			t.Helper()
+			if _, err := s.Begin(t.Context(), id, "a", time.Now().Add(lease)); err != nil || len(s.entries) != entries {
+				t.Errorf("%s: %v, %d entries", id, err, len(s.entries))
+			}
+		}
+		begin("1", time.Second, 1)
+		begin("long", 3*time.Hour, 2)
+		time.Sleep(time.Hour - 1)
+		begin("2", time.Second, 3)
+		time.Sleep(time.Nanosecond)
+		begin("3", time.Second, 3) // without the first, which has ended
+		time.Sleep(time.Minute)
+		begin("4", time.Second, 4)
+		time.Sleep(time.Hour)
+		begin("5", time.Second, 2)
+	})
+}
+
+// panicking is a store that has a bug.
+type panicking struct{ Store }
+
+func (panicking) Begin(context.Context, string, string, time.Time) (Claim, error) { panic("begin") }
+func (panicking) Extend(context.Context, string, string, time.Time) error         { panic("extend") }
+func (panicking) Complete(context.Context, string, string) error                  { panic("complete") }
+func (panicking) Release(context.Context, string, string) error                   { panic("release") }
+
+func TestAStoresPanicIsAnError(t *testing.T) {
+	s := guarded{panicking{}}
+	_, err := s.Begin(t.Context(), "1", "a", time.Now())
+	for want, err := range map[string]error{
+		"Store.Begin: panicked: begin":       err,
+		"Store.Extend: panicked: extend":     s.Extend(t.Context(), "1", "a", time.Now()),
+		"Store.Complete: panicked: complete": s.Complete(t.Context(), "1", "a"),
+		"Store.Release: panicked: release":   s.Release(t.Context(), "1", "a"),
+	} {
+		var panicked *panicError
+		if err == nil || err.Error() != want || !errors.As(err, &panicked) || len(panicked.stack) == 0 {
+			t.Errorf("%v, want %s", err, want)
+		}
+	}
+}
+
+func TestRetention(t *testing.T) {
+	if MinRetention != 3*24*time.Hour || DefaultRetention != 14*24*time.Hour {
+		t.Errorf("%s and %s: Nylas sends again for 72 hours, and a dead letter is kept for 14 days", MinRetention, DefaultRetention)
+	}
+}
+
 // scriptedTable answers every call with one error. What DynamoDB makes of the
 // conditions is tested against a real engine, in test/consumer.
 type scriptedTable struct {

@@ -32,9 +32,9 @@ func untried(line []*waiter) (n int) {
 }
 
 // poll lets the receive loop ask for as many messages as there will be handlers for.
-func (g *gate) poll(free int) bool {
+func (g *gate) poll(free int) {
 	if g.poller == nil || g.polls >= g.mostPolls || g.held >= maxHeld || g.finishing > g.concurrency+10*batchSize {
-		return false
+		return
 	}
 	n := free - g.asked
 	for _, w := range g.fresh {
@@ -55,11 +55,9 @@ func (g *gate) poll(free int) bool {
 	if free > 0 && g.polls == 0 {
 		n = max(n, 1) // or nobody would find what can be taken
 	}
-	if n < 1 {
-		return false
+	if n > 0 {
+		g.receive(min(n, batchSize))
 	}
-	g.receive(min(n, batchSize))
-	return true
 }
 
 func (g *gate) receive(n int) {

@@ -121,57 +121,56 @@ func (g *gate) dispatch() {
 	}
 }
 
+// next gives one turn, and tells whether there may be another.
 func (g *gate) next(now time.Time) bool {
 	if g.all.paused() {
 		if g.all.pauses == 0 {
 			g.growLater()
 		}
-		return g.nextProbe(now)
+		g.nextProbe(now)
+		return false // one at a time
 	}
 	free := min(int(g.all.limit), g.concurrency) - g.all.running
 	if free <= 0 {
 		g.growLater()
-		return g.poll(free)
+		g.poll(free)
+		return false
 	}
 	if w := g.first(&g.fresh, now); w != nil {
 		g.give(w, false)
 		return true
 	}
 	again := g.first(&g.again, now)
-	if again != nil && g.mayAgain(again, now) {
-		g.give(again, false)
-		return true
+	if again == nil || !g.mayAgain(again, now) {
+		g.poll(free)
+		if again == nil || g.polls > 0 { // something else may come
+			return false
+		}
 	}
-	if g.poll(free) {
-		return true
-	}
-	if again != nil && g.polls == 0 { // nothing else can come
-		g.give(again, false)
-		return true
-	}
-	return false
+	g.give(again, false)
+	return true
 }
 
 // nextProbe gives the one turn after a pause: to a new message where there is one, or
 // a message that the system can never take would hold up all the others. Else to the
 // one that has waited longest.
-func (g *gate) nextProbe(now time.Time) bool {
+func (g *gate) nextProbe(now time.Time) {
 	if !g.all.open(now, true) || g.all.running >= g.concurrency {
-		return false
+		return
 	}
 	if len(g.fresh) > 0 {
 		g.give(g.fresh[0], true)
-		return true
+		return
 	}
 	if g.poller != nil && g.polls == 0 && g.held < maxHeld {
 		g.receive(1)
 		if !g.empty {
 			g.reserved, g.all.probing = true, true
-			return true
+			return
 		}
 	}
 	if !g.all.open(now, false) {
-		return false
+		return
 	}
 	var best *waiter
 	better := func(line []*waiter) {
@@ -185,11 +184,9 @@ func (g *gate) nextProbe(now time.Time) bool {
 	for _, p := range g.grants {
 		better(p.line)
 	}
-	if best == nil {
-		return false
+	if best != nil {
+		g.give(best, true)
 	}
-	g.give(best, true)
-	return true
 }
 
 // mayAgain: new messages go first, where there are any.

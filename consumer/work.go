@@ -80,7 +80,6 @@ func (c *Consumer) work(m *message, w *waiter, err error) {
 // try is one attempt, and what it says about the system behind.
 func (c *Consumer) try(m *message, t turn) Event {
 	c.running.Add(1)
-	m.fetched = nil
 	e := c.config.handle(c.handlers, c.patience, c.lasting, m)
 	if e.Kind != Stuck {
 		c.running.Add(-1)
@@ -160,10 +159,8 @@ func (c *Consumer) blame(m *message, f *failing) {
 
 // pause waits for d, or until the context ends.
 func pause(ctx context.Context, d time.Duration) {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
 	select {
-	case <-timer.C:
+	case <-time.After(d):
 	case <-ctx.Done():
 	}
 }

@@ -3,9 +3,11 @@ package main
 import (
 	"os"
 	"path/filepath"
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
+	"time"
 )
 
 const sample = `package sample
@@ -94,6 +96,41 @@ func TestAccepted(t *testing.T) {
 	} {
 		if _, _, err := write(text).accepted(); err == nil {
 			t.Errorf("no reason, and accepted:\n%s", text)
+		}
+	}
+}
+
+func TestQuickTestsGoFirst(t *testing.T) {
+	printed := `=== RUN   TestQuick
+--- PASS: TestQuick (0.20s)
+--- PASS: TestTable (0.21s)
+    --- PASS: TestTable/a_row (0.01s)
+--- SKIP: TestSkipped (0.00s)
+--- PASS: ExampleDo (0.00s)
+PASS
+`
+	got, err := stages(printed, time.Minute)
+	if err != nil {
+		t.Fatal(err)
+	}
+	these := "^(ExampleDo|TestQuick)$"
+	want := []stage{{[]string{"-test.run", these}, 200 * time.Millisecond}, {[]string{"-test.skip", these}, time.Minute}}
+	if !reflect.DeepEqual(got, want) {
+		t.Errorf("%+v, want %+v", got, want)
+	}
+	if got, err := stages("PASS\n", time.Minute); err != nil || !reflect.DeepEqual(got, []stage{{nil, time.Minute}}) {
+		t.Errorf("%+v, %v where nothing is quick", got, err)
+	}
+}
+
+func TestTheCompilersWordsAreNotTheLinkers(t *testing.T) {
+	for out, want := range map[string]bool{
+		"# example.com/x [example.com/x.test]\n./x.go:3:2: \"time\" imported and not used\n": true,
+		"# example.com/x.test\n/usr/bin/ld: write: no space left on device\n":                false,
+		"signal: killed": false,
+	} {
+		if (&buildError{out: out}).ofCompiler() != want {
+			t.Errorf("%q: %v", out, !want)
 		}
 	}
 }

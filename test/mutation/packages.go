@@ -15,7 +15,6 @@ import (
 	"slices"
 	"strings"
 	"sync"
-	"time"
 )
 
 // goPackage is what `go list -json` says of a package, as far as it is used here.
@@ -26,7 +25,7 @@ type goPackage struct {
 	Deps, TestImports         []string
 	XTestImports              []string
 
-	dependents []string // of the listed packages, those that use this one
+	dependents []*goPackage // of the listed packages, those that use this one
 }
 
 // list returns the packages that the patterns name and that have tests.
@@ -52,7 +51,7 @@ func list(ctx context.Context, patterns []string) ([]*goPackage, error) {
 	for _, p := range all {
 		for _, user := range all {
 			if user != p && user.hasTests() && slices.Contains(slices.Concat(user.Deps, user.TestImports, user.XTestImports), p.ImportPath) {
-				p.dependents = append(p.dependents, user.ImportPath)
+				p.dependents = append(p.dependents, user)
 			}
 		}
 	}
@@ -103,7 +102,7 @@ func (p *goPackage) try(ctx context.Context, scratch, only string, files *regexp
 	if err != nil {
 		return result{}, err
 	}
-	took, err := p.baseline(ctx)
+	suites, err := p.suites(ctx, scratch)
 	if err != nil {
 		return result{}, err
 	}
@@ -116,7 +115,7 @@ func (p *goPackage) try(ctx context.Context, scratch, only string, files *regexp
 		if ctx.Err() != nil {
 			return
 		}
-		verdict, err := p.judge(ctx, scratch, m, took)
+		verdict, err := judge(ctx, scratch, m, suites)
 		mu.Lock()
 		defer mu.Unlock()
 		if done++; done%100 == 0 {
@@ -203,55 +202,4 @@ func (p *goPackage) accepted() (ids, tuned map[string]bool, err error) {
 		}
 	}
 	return ids, tuned, nil
-}
-
-// baseline runs the tests as they are, and returns how long they took.
-func (p *goPackage) baseline(ctx context.Context) (time.Duration, error) {
-	start := time.Now()
-	out, err := exec.CommandContext(ctx, "go", append([]string{"test", "-count=1"}, p.suites()...)...).CombinedOutput()
-	if err != nil {
-		return 0, fmt.Errorf("the tests of %s fail as they are: %w\n%s", p.name(), err, out)
-	}
-	return time.Since(start), nil
-}
-
-// suites are the packages whose tests may kill a mutant, the package's own first.
-func (p *goPackage) suites() []string {
-	if !p.hasTests() {
-		return p.dependents
-	}
-	return append([]string{p.ImportPath}, p.dependents...)
-}
-
-type verdict int
-
-const (
-	survived verdict = iota
-	killed
-	broken // does not compile
-)
-
-func (p *goPackage) judge(ctx context.Context, scratch string, m mutant, took time.Duration) (verdict, error) {
-	dir, err := os.MkdirTemp(scratch, "")
-	if err != nil {
-		return broken, err
-	}
-	defer os.RemoveAll(dir) //nolint:errcheck // removed with scratch at the latest
-	file, overlay := filepath.Join(dir, "mutant.go"), filepath.Join(dir, "overlay.json")
-	replace, err := json.Marshal(map[string]any{"Replace": map[string]string{m.file: file}})
-	if err = errors.Join(err, os.WriteFile(file, m.source, 0o600), os.WriteFile(overlay, replace, 0o600)); err != nil {
-		return broken, err
-	}
-	for _, suite := range p.suites() {
-		// A mutant that never ends is killed by the time limit.
-		out, err := exec.CommandContext(ctx, "go", "test", "-overlay", overlay, "-count=1", "-failfast", "-vet=off",
-			"-timeout", (10*time.Second + 5*took).String(), suite).CombinedOutput()
-		switch {
-		case bytes.Contains(out, []byte("[build failed]")) || bytes.Contains(out, []byte("[setup failed]")):
-			return broken, nil
-		case err != nil:
-			return killed, nil
-		}
-	}
-	return survived, nil
 }

@@ -20,7 +20,7 @@ const kept = ".local/review"
 // ref. It is synthesized by the app of that commit, with the CDK CLI that is on the PATH, and
 // kept, because a commit does not change.
 func since(ctx context.Context, ref string, stderr io.Writer) (map[string]review.Stack, error) {
-	commit, err := output(ctx, "", "git", "merge-base", ref, "HEAD")
+	commit, err := output(ctx, "", "git", "merge-base", "--end-of-options", ref, "HEAD")
 	if err != nil {
 		return nil, fmt.Errorf("there is no commit that %s and this one have in common: %w. Fetch the history (git fetch --unshallow origin), or name a commit", ref, err)
 	}

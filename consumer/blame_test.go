@@ -237,6 +237,3 @@ func TestFetchesAreRemembered(t *testing.T) {
 		t.Errorf("%+v, %+v", all, mine)
 	}
 }
-
-// tuned numbers: blameAt, outrun, unwellAt
-// The scenarios decide about them (docs/consumer.md), within a factor of two.

@@ -105,8 +105,7 @@ func TestDefaults(t *testing.T) {
 // equivalent mutant: positive: d > 0 -> d >= 0
 // 0 is the default's by then.
 
-// tuned numbers: mostHides, deleteLinger, deleteRetry, mostDeletes, maxHeld, maxHeldBytes, mostExtends, mostLeases, fetchTimeout, callTimeout, lastPoll
-// tuned numbers: noAnswerAfter, receiveRetryMin, receiveRetryMax, mostReceives, quick, againGood, againBad, againPatience, growAfter, askedMemory, fewAskers
-// tuned numbers: busyMin, busyMax, fullMin, fullMax, maxWireBytes, maxDecodedBytes, recordTimeout, maxRetryAfter, maxRepeats, lambdaMargin
+// tuned numbers: mostHides, deleteLinger, mostDeletes, maxHeldBytes, fetchTimeout, lastPoll, noAnswerAfter, mostReceives, quick
+// tuned numbers: fullMax, maxDecodedBytes, recordTimeout
 // How many at once, how long between: each says its reason where it is. The scenarios
 // (docs/consumer.md) decide, and none is a border of SQS.

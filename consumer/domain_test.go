@@ -245,6 +245,3 @@ func TestDoubled(t *testing.T) {
 // equivalent mutant: doubled: base >= limit/2 -> base > limit/2
 // equivalent mutant: doubled: limit/2 -> limit*2
 // What is doubled once more is cut to the limit at the end.
-
-// tuned numbers: sickAt, growBy, leastMost, spareHurry, maxGrants, idleAfter
-// The scenarios decide about them (docs/consumer.md), within a factor of two.

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"log/slog"
 	"reflect"
+	"strings"
 	"testing"
 	"time"
 )
@@ -45,6 +46,17 @@ func TestLines(t *testing.T) {
 		}
 		if !reflect.DeepEqual(seen, c.event) {
 			t.Errorf("observed %+v, happened %+v", seen, c.event)
+		}
+	}
+}
+
+// Metrics are not worth the notifications.
+func TestAnObserversPanicIsLogged(t *testing.T) {
+	var lines bytes.Buffer
+	Config{Logger: slog.New(slog.NewTextHandler(&lines, nil)), Observe: func(Event) { panic("nil map") }}.emit(Event{Kind: Handled})
+	for _, want := range []string{`level=ERROR msg="consumer: Observe panicked" kind=handled panic="nil map" stack="goroutine `, `msg="consumer: handled"`} {
+		if !strings.Contains(lines.String(), want) {
+			t.Errorf("%s is not in %s", want, lines.String())
 		}
 	}
 }

@@ -275,7 +275,30 @@ func TestDynamoDBStoreReadsRefusals(t *testing.T) {
 	}
 }
 
+// What is no refused condition is no lost lease, and the handler goes on.
+func TestDynamoDBStorePassesOnWhatIsNoRefusal(t *testing.T) {
+	s, err := NewDynamoDBStore(&scriptedTable{err: &types.ResourceNotFoundException{Message: aws.String("no table")}}, "seen", 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err = s.Begin(t.Context(), "1", "me", time.Now())
+	for verb, err := range map[string]error{
+		"begin": err, "extend": s.Extend(t.Context(), "1", "me", time.Now()), "complete": s.Complete(t.Context(), "1", "me"), "release": s.Release(t.Context(), "1", "me"),
+	} {
+		var gone *types.ResourceNotFoundException
+		if errors.Is(err, ErrLeaseLost) || !errors.As(err, &gone) {
+			t.Errorf("%s: %v", verb, err)
+		}
+	}
+}
+
 func TestNewDynamoDBStoreNamesEveryProblem(t *testing.T) {
+	if _, err := NewDynamoDBStore(&scriptedTable{}, "", 0); err == nil {
+		t.Error("one problem is none")
+	}
+	if _, err := NewDynamoDBStore(&scriptedTable{}, "seen", MinRetention); err != nil {
+		t.Errorf("the shortest retention: %v", err)
+	}
 	_, err := NewDynamoDBStore(nil, "", time.Hour)
 	for _, says := range []string{"client", "table", "72h"} {
 		if err == nil || !strings.Contains(err.Error(), says) {

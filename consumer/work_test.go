@@ -358,7 +358,3 @@ func TestAHandlerThatDoesNotReturn(t *testing.T) {
 // equivalent mutant: work: 0 -> 1
 // equivalent mutant: abandon: 0 -> 1
 // An attempt that says nothing asks for no pause; done does not read for how long.
-
-// equivalent mutant: work: defer cancel() -> (nothing)
-// What is kept without it is a timer, until the message would have to be given back or the
-// consumer stops. No answer depends on it; go vet demands it.

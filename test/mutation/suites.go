@@ -51,7 +51,7 @@ func (p *goPackage) suites(ctx context.Context, scratch string) ([]suite, error)
 		start := time.Now()
 		out, err := s.test(ctx, binary, "-test.v")
 		if err != nil {
-			return nil, fmt.Errorf("the tests of %s fail as they are: %w\n%s", s.name(), err, out)
+			return nil, fmt.Errorf("the tests of %s fail as they are: %w\n%s", s.name(), err, passing.ReplaceAll(out, nil))
 		}
 		if s.stages, err = stages(string(out), time.Since(start)); err != nil {
 			return nil, fmt.Errorf("the tests of %s: %w", s.name(), err)
@@ -60,6 +60,9 @@ func (p *goPackage) suites(ctx context.Context, scratch string) ([]suite, error)
 	}
 	return suites, nil
 }
+
+// passing is what -test.v says of tests that pass.
+var passing = regexp.MustCompile(`(?m)^(=== .*| *--- PASS.*)\n`)
 
 var passed = regexp.MustCompile(`(?m)^--- PASS: (\S+) \((\S+)\)$`)
 

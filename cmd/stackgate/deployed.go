@@ -1,11 +1,13 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"strings"
+	"unicode"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/cloudformation"
@@ -52,6 +54,24 @@ func place(s review.Stack) (account, region string) {
 	return account, region
 }
 
+// asGiven is a template as CloudFormation gives it back: with ? for what is not ASCII. Otherwise
+// every such character would be a change. The CDK's own diff does the same.
+func asGiven(template map[string]any) (map[string]any, error) {
+	encoded, err := json.Marshal(template)
+	if err != nil {
+		return nil, err
+	}
+	ascii := bytes.Map(func(r rune) rune {
+		if r > unicode.MaxASCII {
+			return '?'
+		}
+		return r
+	}, encoded)
+	var given map[string]any
+	err = json.Unmarshal(ascii, &given)
+	return given, err
+}
+
 // deployed returns what CloudFormation has of a stack, and false where it has none. Credentials
 // of another account than the stack's are an error: there it would be missing, too.
 func deployed(ctx context.Context, account identity, formation stacks, s review.Stack) (review.Stack, bool, error) {
@@ -64,7 +84,7 @@ func deployed(ctx context.Context, account identity, formation stacks, s review.
 	}
 	described, err := formation.DescribeStacks(ctx, &cloudformation.DescribeStacksInput{StackName: &s.Name})
 	var refusal smithy.APIError
-	if errors.As(err, &refusal) && refusal.ErrorCode() == "ValidationError" { // what CloudFormation calls a stack that is not there
+	if errors.As(err, &refusal) && refusal.ErrorCode() == "ValidationError" && strings.Contains(refusal.ErrorMessage(), "does not exist") {
 		return review.Stack{}, false, nil
 	}
 	if err != nil {
@@ -73,7 +93,9 @@ func deployed(ctx context.Context, account identity, formation stacks, s review.
 	if len(described.Stacks) != 1 {
 		return review.Stack{}, false, fmt.Errorf("describe stack %s: the answer describes %d stacks, so it is not CloudFormation's", s.Name, len(described.Stacks))
 	}
-	if described.Stacks[0].StackStatus == types.StackStatusReviewInProgress { // a change set was made, and nothing else
+	switch described.Stacks[0].StackStatus { //nolint:exhaustive // in every other state there is something
+	case types.StackStatusReviewInProgress, // a change set was made, and nothing else
+		types.StackStatusRollbackComplete: // its first deployment failed, and all is deleted again; GetTemplate still has the template
 		return review.Stack{}, false, nil
 	}
 	// Original: as the CDK CLI sent it, without what transforms make of it.

@@ -60,7 +60,9 @@ func TestDeployed(t *testing.T) {
 	}{
 		"there":                     {account{stack: there, template: template}, "aws://111122223333/eu-west-1", true, ""},
 		"wherever":                  {account{stack: there, template: template}, "aws://unknown-account/unknown-region", true, ""},
-		"not there":                 {account{describe: &smithy.GenericAPIError{Code: "ValidationError"}}, "aws://111122223333/eu-west-1", false, ""},
+		"not there":                 {account{describe: &smithy.GenericAPIError{Code: "ValidationError", Message: "Stack with id NylasWebhooks-prod does not exist"}}, "aws://111122223333/eu-west-1", false, ""},
+		"a first try that failed":   {account{stack: &types.Stack{StackStatus: types.StackStatusRollbackComplete}, template: template}, "aws://111122223333/eu-west-1", false, ""},
+		"a name that is none":       {account{describe: &smithy.GenericAPIError{Code: "ValidationError", Message: "1 validation error detected"}}, "aws://111122223333/eu-west-1", false, "describe stack NylasWebhooks-prod"},
 		"only a change set":         {account{stack: &types.Stack{StackStatus: types.StackStatusReviewInProgress}}, "aws://111122223333/eu-west-1", false, ""},
 		"in another account":        {account{describe: &smithy.GenericAPIError{Code: "ValidationError"}}, "aws://444455556666/eu-west-1", false, "belongs to account 444455556666; these credentials are of account 111122223333"},
 		"no credentials":            {account{identity: refused}, "aws://111122223333/eu-west-1", false, "whose credentials"},
@@ -79,5 +81,12 @@ func TestDeployed(t *testing.T) {
 				t.Errorf("%+v", got)
 			}
 		})
+	}
+}
+
+func TestAsGiven(t *testing.T) {
+	got, err := asGiven(map[string]any{"Description": "Überlast → 503 <&>", "Resources": map[string]any{"A": 1.0}})
+	if err != nil || got["Description"] != "?berlast ? 503 <&>" || got["Resources"] == nil {
+		t.Errorf("%v, %v", got, err)
 	}
 }

@@ -118,9 +118,12 @@ func one(ctx context.Context, name string, head map[string]review.Stack) (was, i
 	}
 	was, is = map[string]review.Stack{}, map[string]review.Stack{name: s}
 	there, ok, err := onAWS(ctx, s)
-	if ok {
-		was[name] = there
+	if err != nil || !ok {
+		return was, is, err
 	}
+	was[name] = there
+	s.Template, err = asGiven(s.Template)
+	is[name] = s
 	return was, is, err
 }
 

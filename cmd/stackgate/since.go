@@ -26,7 +26,7 @@ func since(ctx context.Context, ref string, stderr io.Writer) (map[string]review
 	}
 	commit = strings.TrimSpace(commit)
 	dir := filepath.Join(kept, commit)
-	if _, err := os.Stat(filepath.Join(dir, "manifest.json")); err != nil {
+	if !whole(dir) {
 		if err := synthesize(ctx, commit, dir, stderr); err != nil {
 			return nil, fmt.Errorf("synthesize the base, %s: %w", commit, err)
 		}
@@ -56,18 +56,32 @@ func synthesize(ctx context.Context, commit, dir string, stderr io.Writer) error
 	if _, err := output(ctx, "", "tar", "-xf", packed, "-C", unpacked); err != nil {
 		return err
 	}
-	// Under another name until it is whole.
-	part, err := filepath.Abs(dir + ".part")
+	// In a folder of its own until it is whole.
+	if err := os.MkdirAll(kept, 0o750); err != nil {
+		return err
+	}
+	part, err := os.MkdirTemp(kept, "part-")
 	if err != nil {
 		return err
 	}
-	if _, err := output(ctx, unpacked, "cdk", "synth", "--quiet", "--output", part); err != nil {
+	defer os.RemoveAll(part) //nolint:errcheck // what is left of it is never read
+	if part, err = filepath.Abs(part); err != nil {
 		return err
 	}
-	if err := os.RemoveAll(dir); err != nil {
+	made := filepath.Join(part, "cdk.out")
+	if _, err := output(ctx, unpacked, "cdk", "synth", "--quiet", "--output", made); err != nil {
 		return err
 	}
-	return os.Rename(part, dir)
+	if err := os.Rename(made, dir); err != nil && !whole(dir) { // where another run was quicker, its assembly is as good
+		return err
+	}
+	return nil
+}
+
+// whole tells whether an assembly is in the folder.
+func whole(dir string) bool {
+	_, err := os.Stat(filepath.Join(dir, "manifest.json"))
+	return err == nil
 }
 
 // output runs a program and returns its standard output; the error has all that it said.

@@ -55,6 +55,9 @@ func compareStacks(e *Engine, old, new Stack) ([]Finding, error) {
 	add := func(class Class, code, path, says string) {
 		found = append(found, Finding{Class: class, Code: code, Path: path, Says: says})
 	}
+	if old.Name != new.Name {
+		add(Replaced, "stack-elsewhere", "", fmt.Sprintf("the stack is called %s instead of %s: a new one, beside the old", new.Name, old.Name))
+	}
 	if old.Environment != new.Environment {
 		class := Replaced
 		if strings.Contains(old.Environment, "unknown-") {
@@ -80,6 +83,9 @@ func CompareTemplates(e *Engine, old, new map[string]any) ([]Finding, error) {
 	for _, l := range leaves(nil, without(old, "Resources"), without(new, "Resources")) {
 		v := judgeSection(l)
 		found = append(found, Finding{Class: v.class, Code: v.code, Path: l.String(), Says: v.says})
+	}
+	for _, l := range leaves(nil, unreadable(old), unreadable(new)) {
+		found = append(found, Finding{Class: Replaced, Code: "unreadable", Resource: l.path[0], Says: "a loop or a macro makes resources here, and which is not to be seen from the template: read it"})
 	}
 	before, after := resourcesOf(old), resourcesOf(new)
 	changes, err := e.diff(old, new)
@@ -138,8 +144,20 @@ func resourcesOf(template map[string]any) map[string]resource {
 	all := map[string]resource{}
 	section, _ := template["Resources"].(map[string]any)
 	for id, r := range section {
-		if one, ok := r.(map[string]any); ok {
+		if one, ok := r.(map[string]any); ok && !strings.HasPrefix(id, "Fn::") {
 			all[id] = one
+		}
+	}
+	return all
+}
+
+// unreadable is what stands among the resources and is none: a loop (Fn::ForEach), say.
+func unreadable(template map[string]any) map[string]any {
+	all := map[string]any{}
+	section, _ := template["Resources"].(map[string]any)
+	for id, r := range section {
+		if _, ok := r.(map[string]any); !ok || strings.HasPrefix(id, "Fn::") {
+			all[id] = []any{r} // as a whole
 		}
 	}
 	return all
@@ -161,10 +179,12 @@ func judgeSection(l leaf) verdict {
 			return verdict{Loosened, "parameter", was + ": whether its value is shown"}
 		}
 		return verdict{Changed, "parameter", was}
-	case "Conditions", "Transform", "Mappings":
+	case "Conditions", "Transform", "Fn::Transform", "Mappings":
 		return verdict{Replaced, "condition", was + ": resources may come and go with it, which is not to be seen from here"}
 	case "Metadata":
 		return verdict{Nothing, "metadata", "a note that AWS does not read"}
+	case "Description", "AWSTemplateFormatVersion":
+		return verdict{Changed, "text", was}
 	}
-	return verdict{Changed, "text", was}
+	return verdict{Loosened, "section", was + ": no rule knows what that does"}
 }

@@ -154,8 +154,14 @@ func typeOf(old, new resource) string {
 }
 
 func added(kind string, r resource) verdict {
+	if kind == "AWS::ApiGateway::Deployment" && (child(r["Properties"], "StageName") != nil || child(r["Properties"], "StageDescription") != nil) {
+		return verdict{Loosened, "second-way-in", "it makes a stage of the API by itself, with a throttle and logs of its own or without"}
+	}
 	if v, ok := releases[kind]; ok {
 		return v
+	}
+	if kind == "AWS::Lambda::Function" && (!asset.MatchString(text(child(child(r["Properties"], "Code"), "S3Key"))) || child(r["Properties"], "Layers") != nil) {
+		return verdict{Widened, "function-code-elsewhere", "it is new, and runs a program that is not made of this commit"}
 	}
 	if kind == "AWS::SecretsManager::RotationSchedule" {
 		return verdict{Replaced, "secret-value", "it is new, and overwrites the stored value"}
@@ -182,10 +188,10 @@ func removed(kind string, r resource) verdict {
 	if _, ok := holds[kind]; ok {
 		return verdict{Replaced, "removed", "it is removed: " + held(kind, r)}
 	}
-	if permits[kind] {
+	if permits[kind] && !denies(r) {
 		return verdict{Loosened, "removed-permission", "it is removed, and the rights that it gave: what stops without them?"}
 	}
-	if hasPolicy(r) {
+	if permits[kind] || hasPolicy(r) {
 		return verdict{Widened, "removed-policy", "it is removed, and what it denied is denied no more"}
 	}
 	return verdict{Replaced, "removed", "it is removed: " + held(kind, r)}
@@ -283,6 +289,24 @@ func hasPolicy(v any) bool {
 	return false
 }
 
+// denies tells whether a statement anywhere in the resource denies something, or cannot be read.
+func denies(v any) bool {
+	switch v := v.(type) {
+	case map[string]any:
+		if effect := v["Effect"]; effect != nil && effect != "Allow" {
+			return true
+		}
+		for _, one := range v {
+			if denies(one) {
+				return true
+			}
+		}
+	case []any:
+		return slices.ContainsFunc(v, denies)
+	}
+	return false
+}
+
 // judgeLeaf judges one value of a resource that stays.
 func judgeLeaf(kind string, l leaf, after resource) verdict {
 	switch l.path[0] {
@@ -292,6 +316,9 @@ func judgeLeaf(kind string, l leaf, after resource) verdict {
 		}
 		return verdict{Changed, "retention-policy", became(l.path[0], l)}
 	case "Metadata":
+		if s := l.String(); strings.HasPrefix(s, "Metadata.AWS::CloudFormation::Init") || strings.HasPrefix(s, "Metadata.AWS::CloudFormation::Authentication") || strings.Contains(s, "Fn::") {
+			return verdict{Widened, "machine", became(s, l) + ": the machine reads it, and runs what it says"}
+		}
 		return verdict{Nothing, "metadata", "a note of the CDK's, which AWS does not read"}
 	case "Condition":
 		return verdict{Replaced, "condition", "whether it is there depends on another condition: " + held(kind, after)}
@@ -301,7 +328,7 @@ func judgeLeaf(kind string, l leaf, after resource) verdict {
 		return verdict{Changed, "order", "it is made after others"}
 	case "Properties":
 	default:
-		return verdict{Changed, "attribute", became(l.String(), l) + ": no rule knows what that does"}
+		return verdict{Loosened, "attribute", became(l.String(), l) + ": no rule knows what that does"}
 	}
 	path := strings.Join(l.path[1:], ".")
 	for _, r := range rules {

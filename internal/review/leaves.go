@@ -25,8 +25,9 @@ func leaves(path []string, old, new any) []leaf {
 	}
 	a, isObject := old.(map[string]any)
 	b, isObject2 := new.(map[string]any)
-	// What came or went is looked at inside as well: {"A": {"B": 1}} that is added is A.B.
-	if (isObject || old == nil) && (isObject2 || new == nil) && (isObject || isObject2) && !computed(a) && !computed(b) && len(a)+len(b) > 0 {
+	// What came or went is looked at inside as well: {"A": {"B": 1}} that is added is A.B. A whole
+	// template or resource is no value, though a macro may be all that is in it.
+	if (isObject || old == nil) && (isObject2 || new == nil) && (isObject || isObject2) && (len(path) == 0 || !computed(a) && !computed(b)) && len(a)+len(b) > 0 {
 		var found []leaf
 		names := slices.Sorted(maps.Keys(a))
 		for name := range b {

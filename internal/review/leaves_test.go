@@ -54,6 +54,16 @@ func TestCovered(t *testing.T) {
 	}
 }
 
+// Of a right that was there twice, with a condition and without, one goes.
+func TestNarrowedToWhatWasThere(t *testing.T) {
+	allow := map[string]any{"Effect": "Allow", "Action": "sqs:SendMessage", "Resource": "q"}
+	bounded := map[string]any{"Effect": "Allow", "Action": "sqs:SendMessage", "Resource": "q", "Condition": map[string]any{"Bool": "x"}}
+	both, one := map[string]any{"Statement": []any{allow, bounded}}, map[string]any{"Statement": []any{bounded}}
+	if found := judgePolicy(both, one); len(found) != 1 || found[0].code != "allow-narrowed" {
+		t.Errorf("%+v", found)
+	}
+}
+
 func TestSay(t *testing.T) {
 	for encoded, want := range map[string]string{
 		`{"Fn::GetAtt":["Queue","Arn"]}`: "Queue.Arn",

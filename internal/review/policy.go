@@ -119,6 +119,9 @@ func judgePolicy(old, new any) []verdict {
 		return []verdict{{Widened, "policy-unreadable", "a policy is not in a form that can be compared: read it"}}
 	}
 	var found []verdict
+	if a, b := child(old, "Version"), child(new, "Version"); old != nil && new != nil && text(a) != text(b) {
+		found = append(found, verdict{Widened, "policy-unreadable", fmt.Sprintf("the policy's version was %s and is %s: before 2012-10-17 what stands in ${…} is no variable", show(a), show(b))})
+	}
 	for s := range after {
 		switch {
 		case before[s]:
@@ -129,7 +132,7 @@ func judgePolicy(old, new any) []verdict {
 		case s.effect == "Deny":
 			found = append(found, verdict{Changed, "deny-added", fmt.Sprintf("%s is denied now on %s%s", s.action, say(s.resource), condition(s))})
 		case narrowed(s, before):
-			found = append(found, verdict{Changed, "allow-narrowed", fmt.Sprintf("%s on %s is allowed under a further condition", s.action, say(s.resource))})
+			found = append(found, narrowing(s))
 		default:
 			found = append(found, verdict{Widened, "allow-added", fmt.Sprintf("%s may %s on %s%s", who(s), s.action, say(s.resource), condition(s))})
 		}
@@ -137,7 +140,10 @@ func judgePolicy(old, new any) []verdict {
 	for s := range before {
 		switch {
 		case after[s]:
-		case s.effect == "Allow" && s.condition == "" && conditioned(s, after): // said above
+		case s.effect == "Allow" && s.condition == "" && conditioned(s, after):
+			if conditioned(s, before) { // otherwise it was said above
+				found = append(found, narrowing(s))
+			}
 		case s.effect == "Allow" && covered(s, after): // by a wider one, which was said above
 		case s.effect != "Allow":
 			found = append(found, verdict{Widened, "deny-removed", fmt.Sprintf("%s on %s is denied no more%s", s.action, say(s.resource), condition(s))})
@@ -150,6 +156,10 @@ func judgePolicy(old, new any) []verdict {
 		found = append(found, verdict{Changed, "policy-reordered", "a policy is written differently and gives the same rights"})
 	}
 	return found
+}
+
+func narrowing(s statement) verdict {
+	return verdict{Changed, "allow-narrowed", fmt.Sprintf("%s on %s is allowed under a further condition", s.action, say(s.resource))}
 }
 
 // covered tells whether the right is part of one that differs in its action alone, as sqs:* does.

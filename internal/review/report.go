@@ -135,5 +135,5 @@ func (r Report) Markdown(w io.Writer) {
 
 // cell keeps a text within a cell, and from being read as Markdown or HTML.
 func cell(s string) string {
-	return strings.NewReplacer("|", "\\|", "<", "&lt;", ">", "&gt;", "\n", " ", "*", "\\*", "`", "'", "[", "\\[", "@", "&#64;").Replace(s)
+	return strings.NewReplacer("\\", "\\\\", "|", "\\|", "<", "&lt;", ">", "&gt;", "\n", " ", "*", "\\*", "`", "'", "[", "\\[", "@", "&#64;").Replace(s)
 }

@@ -99,6 +99,10 @@ func TestReports(t *testing.T) {
 	if err := json.Unmarshal(data.Bytes(), &decoded); err != nil || decoded.Verdict != "widened" || len(decoded.Findings) != 4 || decoded.Findings[2]["class"] != "loosened" {
 		t.Errorf("%v: %s", err, &data)
 	}
+	// A backslash does not take the one of a cell's border away.
+	if got := cell(`a\|b`); got != `a\\\|b` {
+		t.Errorf("%s", got)
+	}
 	// A comment that nobody reads to its end is no comment.
 	for i := range 100 {
 		r.Findings = append(r.Findings, Finding{Class: Changed, Code: "text", Stack: "prod", Resource: fmt.Sprint("R", i), Says: "x"})

@@ -192,7 +192,7 @@ func TestPreparedChanges(t *testing.T) {
 // The rule that keeps a stage that is not set up from being deployed, and what is of the stack.
 func TestChangesOfTheStack(t *testing.T) {
 	e := newReviewer(t)
-	base := review.Stack{Environment: "aws://123456789012/eu-central-1", Protected: true, Template: raw(t, "prod")}
+	base := review.Stack{Name: "NylasWebhooks-prod", Environment: "aws://123456789012/eu-central-1", Protected: true, Template: raw(t, "prod")}
 	for name, c := range map[string]struct {
 		edit  func(s *review.Stack)
 		class review.Class
@@ -201,6 +201,7 @@ func TestChangesOfTheStack(t *testing.T) {
 		"the Deployable rule gone":  {func(s *review.Stack) { delete(s.Template["Rules"].(map[string]any), "Deployable") }, review.Loosened, "rule"},
 		"no termination protection": {func(s *review.Stack) { s.Protected = false }, review.Loosened, "stack-protection"},
 		"another account":           {func(s *review.Stack) { s.Environment = "aws://210987654321/eu-central-1" }, review.Replaced, "stack-elsewhere"},
+		"another name":              {func(s *review.Stack) { s.Name = "NylasWebhooks-production" }, review.Replaced, "stack-elsewhere"},
 		"an output gone":            {func(s *review.Stack) { delete(s.Template["Outputs"].(map[string]any), "QueueUrl") }, review.Changed, "output"},
 		"a tag of the stack":        {func(s *review.Stack) { s.Tags = map[string]string{"Owner": "crm"} }, review.Changed, "tags"},
 		"a condition on all": {func(s *review.Stack) {

@@ -80,6 +80,9 @@ func TestOtherTemplatesAreJudged(t *testing.T) {
 		{"a denial of all actions but one more", policy(rep(deny, `"Action": "sqs:*"`, `"NotAction": ["a:a"]`)), policy(rep(deny, `"Action": "sqs:*"`, `"NotAction": ["a:a", "b:b"]`)), review.Widened},
 		{"bodies in the log", `{"Type": "AWS::ApiGateway::Stage", "Properties": {"MethodSettings": [{"DataTraceEnabled": false}]}}`, `{"Type": "AWS::ApiGateway::Stage", "Properties": {"MethodSettings": [{"DataTraceEnabled": true}]}}`, review.Widened},
 		{"another path", `{"Type": "AWS::ApiGateway::Resource", "Properties": {"PathPart": "a"}}`, `{"Type": "AWS::ApiGateway::Resource", "Properties": {"PathPart": "b"}}`, review.Replaced},
+		{"a policy's version", policy(rep(allow, `{"Statement"`, `{"Version": "2012-10-17", "Statement"`)), policy(rep(allow, `{"Statement"`, `{"Version": "2008-10-17", "Statement"`)), review.Widened},
+		{"what a machine runs", `{"Type": "AWS::EC2::Instance", "Metadata": {"AWS::CloudFormation::Init": {"config": {"commands": {"a": {"command": "a"}}}}}}`, `{"Type": "AWS::EC2::Instance", "Metadata": {"AWS::CloudFormation::Init": {"config": {"commands": {"a": {"command": "b"}}}}}}`, review.Widened},
+		{"an attribute that nobody knows", `{"Type": "AWS::EC2::Instance", "CreationPolicy": {"ResourceSignal": {"Count": 3}}}`, `{"Type": "AWS::EC2::Instance", "CreationPolicy": {"ResourceSignal": {"Count": 0}}}`, review.Loosened},
 		{"replication", `{"Type": "AWS::S3::Bucket", "Properties": {"A": 1}}`, `{"Type": "AWS::S3::Bucket", "Properties": {"A": 1, "ReplicationConfiguration": {"Role": "r"}}}`, review.Widened},
 	} {
 		old, new := tpl(p.old), tpl(p.new)
@@ -104,6 +107,19 @@ func TestOtherTemplatesAreJudged(t *testing.T) {
 			t.Errorf("a new %s: %v, want %v\n%+v", kind, review.Worst(found), want, found)
 		}
 	}
+	for r, want := range map[string]review.Class{
+		fn(`{"ZipFile": "other"}`):                        review.Widened,
+		fn(`{"S3Bucket": "other", "S3Key": "other.zip"}`): review.Widened,
+		`{"Type": "AWS::ApiGateway::Deployment", "Properties": {"RestApiId": "a", "StageName": "second"}}`: review.Loosened,
+	} {
+		if found := judged(map[string]any{"Resources": map[string]any{}}, tpl(r)); review.Worst(found) < want {
+			t.Errorf("new, %s: %v, want %v\n%+v", r, review.Worst(found), want, found)
+		}
+	}
+	denies := `{"Type": "AWS::IAM::Policy", "Properties": {"Roles": ["r"], "PolicyDocument": {"Statement": {"Effect": "Deny", "Action": "*", "Resource": "*"}}}}`
+	if found := judged(tpl(denies), map[string]any{"Resources": map[string]any{}}); review.Worst(found) < review.Widened {
+		t.Errorf("a policy that denies is gone: %v\n%+v", review.Worst(found), found)
+	}
 	for kind, want := range map[string]review.Class{
 		"AWS::IAM::ManagedPolicy": review.Replaced, "AWS::IAM::Role": review.Replaced, "AWS::Lambda::Permission": review.Loosened,
 		"AWS::Lambda::Version": review.Changed, "AWS::ApiGateway::Deployment": review.Changed,
@@ -113,9 +129,25 @@ func TestOtherTemplatesAreJudged(t *testing.T) {
 			t.Errorf("no %s any more: %v, want %v\n%+v", kind, review.Worst(found), want, found)
 		}
 	}
-	with, macro := tpl(q(`"A": 1`)), tpl(q(`"A": 1`))
-	macro["Transform"] = "Macro"
-	if found := judged(with, macro); review.Worst(found) < review.Widened {
-		t.Errorf("a macro: %v", review.Worst(found))
+	// What is beside the resources, or stands in the place of one.
+	for _, p := range []struct {
+		name, old, new string
+		want           review.Class
+	}{
+		{"a macro", `{}`, `{"Transform": "Macro"}`, review.Widened},
+		{"another macro", `{"Fn::Transform": {"Name": "A"}}`, `{"Fn::Transform": {"Name": "B"}}`, review.Widened},
+		{"a section that nobody knows", `{"Hooks": {"H": 1}}`, `{"Hooks": {"H": 2}}`, review.Loosened},
+		{"a loop that makes resources", `{}`, `{"Resources": {"Fn::ForEach::Users": ["Name", ["a"], {"User${Name}": {"Type": "AWS::IAM::User"}}]}}`, review.Widened},
+		{"a resource that a macro writes", `{"Resources": {"R": {"Fn::Transform": {"Name": "A"}}}}`, `{"Resources": {"R": {"Fn::Transform": {"Name": "B"}}}}`, review.Loosened},
+	} {
+		var old, new map[string]any
+		for text, into := range map[string]*map[string]any{p.old: &old, p.new: &new} {
+			if err := json.Unmarshal([]byte(text), into); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if found := judged(old, new); review.Worst(found) < p.want {
+			t.Errorf("%s: %v, want %v\n%+v", p.name, review.Worst(found), p.want, found)
+		}
 	}
 }

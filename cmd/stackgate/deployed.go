@@ -103,7 +103,9 @@ func deployed(ctx context.Context, account identity, formation stacks, s review.
 	if err != nil {
 		return review.Stack{}, false, fmt.Errorf("get the template of stack %s: %w", s.Name, err)
 	}
-	there := review.Stack{Name: s.Name, Environment: s.Environment, Protected: aws.ToBool(described.Stacks[0].EnableTerminationProtection), Tags: map[string]string{}}
+	// What is in the assembly alone, as the roles, is as it is there.
+	there := s
+	there.Protected, there.Tags, there.Template = aws.ToBool(described.Stacks[0].EnableTerminationProtection), map[string]string{}, nil
 	for _, tag := range described.Stacks[0].Tags {
 		there.Tags[aws.ToString(tag.Key)] = aws.ToString(tag.Value)
 	}

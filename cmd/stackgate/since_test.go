@@ -25,7 +25,7 @@ func checkout(t *testing.T) string {
 	dir, programs := t.TempDir(), t.TempDir()
 	t.Setenv("PATH", programs+":"+os.Getenv("PATH"))
 	t.Setenv("BARRIER", filepath.Join(programs, "barrier"))
-	if err := os.WriteFile(filepath.Join(programs, "cdk"), []byte(cdk), 0o700); err != nil { //nolint:gosec // a program
+	if err := os.WriteFile(filepath.Join(programs, "cdk"), []byte(cdk), 0o700); err != nil {
 		t.Fatal(err)
 	}
 	git := func(args ...string) {

@@ -15,7 +15,10 @@ type Stack struct {
 	Environment string // aws://ACCOUNT/REGION, each unknown-… where the credentials decide
 	Protected   bool
 	Tags        map[string]string
-	Template    map[string]any
+	Parameters  map[string]string // what the CDK CLI gives the template
+	// DeployRole is whom the CDK CLI becomes, ExecutionRole whom CloudFormation becomes.
+	DeployRole, ExecutionRole string
+	Template                  map[string]any
 }
 
 // ReadAssembly returns the stacks of a cloud assembly (cdk.out) by name, those of assemblies
@@ -31,8 +34,11 @@ func ReadAssembly(dir string) (map[string]Stack, error) {
 				StackName             string
 				TemplateFile          string
 				TerminationProtection bool
-				Tags                  map[string]string
+				Tags, Parameters      map[string]string
+				AssumeRoleArn         string
 				DirectoryName         string
+
+				CloudFormationExecutionRoleArn string
 			}
 		}
 	}
@@ -43,7 +49,8 @@ func ReadAssembly(dir string) (map[string]Stack, error) {
 	for id, a := range manifest.Artifacts {
 		switch a.Type {
 		case "aws:cloudformation:stack":
-			s := Stack{Name: cmp.Or(a.Properties.StackName, id), Environment: a.Environment, Protected: a.Properties.TerminationProtection, Tags: a.Properties.Tags}
+			s := Stack{Name: cmp.Or(a.Properties.StackName, id), Environment: a.Environment, Protected: a.Properties.TerminationProtection, Tags: a.Properties.Tags,
+				Parameters: a.Properties.Parameters, DeployRole: a.Properties.AssumeRoleArn, ExecutionRole: a.Properties.CloudFormationExecutionRoleArn}
 			if err := readJSON(filepath.Join(dir, a.Properties.TemplateFile), &s.Template); err != nil {
 				return nil, err
 			}

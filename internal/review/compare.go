@@ -70,6 +70,12 @@ func compareStacks(e *Engine, old, new Stack) ([]Finding, error) {
 	} else if old.Protected != new.Protected {
 		add(Changed, "stack-protection", "", "the stack has termination protection now")
 	}
+	if old.DeployRole != new.DeployRole || old.ExecutionRole != new.ExecutionRole {
+		add(Widened, "stack-role", "", fmt.Sprintf("another role deploys it: %s, by which CloudFormation is %s", new.DeployRole, new.ExecutionRole))
+	}
+	if !maps.Equal(old.Parameters, new.Parameters) {
+		add(Loosened, "stack-parameters", "", "the template gets other parameters, and what they do is not to be seen from here")
+	}
 	if !maps.Equal(old.Tags, new.Tags) {
 		add(Changed, "tags", "", "the stack's tags, which all its resources have")
 	}

@@ -33,6 +33,7 @@ func TestPullRequests(t *testing.T) {
 		{"Keep logs longer", [2]string{"	return []stages", "	crmprod.LogDays = 365\n	return []stages"}, "changed", []string{"NylasWebhooks-crmprod", "365"}, "success"},
 		{"Keep notifications for a day", [2]string{"	return []stages", "	crmprod.RetentionDays = 1\n	return []stages"}, "loosened", []string{"NylasWebhooks-crmprod Queue", "`retention`"}, "failure"},
 		{"A consumer may do more", overridden("ConsumerPolicy", "PolicyDocument.Statement.0.Action", "sqs:*"), "widened", []string{"ConsumerPolicy", "sqs:\\*"}, "failure"},
+		{"What does not compile", [2]string{"// The CDK app", "The CDK app"}, "not compared", []string{"Commit "}, "failure"},
 		{"A name for the queue", overridden("Queue", "QueueName", "notifications"), "replaced", []string{"Queue", "not moved"}, "failure"},
 	} {
 		in(t, dir, "git", "checkout", "--quiet", "-B", "change", "main")
@@ -73,7 +74,7 @@ func TestPullRequests(t *testing.T) {
 				t.Fatal(err)
 			}
 			t.Logf("%s\n%s", pr.title, text)
-			for _, says := range append(pr.says, "### Templates: "+pr.class) {
+			for _, says := range append(pr.says, "### Templates: "+pr.class, head) {
 				if !strings.Contains(string(text), says) {
 					t.Errorf("the comment does not say %q", says)
 				}

@@ -35,6 +35,7 @@ type event struct {
 	values    map[string]string // of expressions, as github.event.workflow_run.id
 	condition map[string]bool   // of jobs
 	commit    string            // what is checked out; the branch's last one where it is empty
+	lost      string            // an artifact that cannot be fetched
 }
 
 type workflow struct {
@@ -47,8 +48,8 @@ type workflow struct {
 }
 
 type step struct {
-	Name, Uses, Run, If string
-	Env, With           map[string]string
+	ID, Name, Uses, Run, If string
+	Env, With               map[string]string
 }
 
 // ran is what became of a run.
@@ -89,14 +90,21 @@ func (r *runner) run(file string, e event) ran {
 			}
 			j := r.job(result.id, job.Environment, e)
 			result.jobs[name] = "success"
+			began := map[string]bool{} // steps, by id
 			for _, s := range job.Steps {
 				failed := result.jobs[name] == "failure"
-				if s.If == "" && failed || s.If == "failure()" && !failed {
-					continue
-				}
-				if s.If != "" && s.If != "failure()" && s.If != "always()" {
+				wanted := !failed
+				if id := onFailureAfter.FindStringSubmatch(s.If); id != nil {
+					wanted = failed && began[id[1]]
+				} else if s.If == "failure()" || s.If == "always()" {
+					wanted = failed || s.If == "always()"
+				} else if s.If != "" {
 					r.t.Fatalf("%s: the condition %q is not in the test", file, s.If)
 				}
+				if !wanted {
+					continue
+				}
+				began[s.ID] = true
 				if err := j.step(s); err != nil {
 					result.jobs[name] = "failure"
 					fmt.Fprintf(&j.log, "step failed: %v\n", err)
@@ -108,6 +116,10 @@ func (r *runner) run(file string, e event) ran {
 	r.t.Logf("%s: %v", file, result.jobs)
 	return result
 }
+
+// onFailureAfter is the condition of a step that mends what another one did: a step that was not
+// reached has the outcome "skipped".
+var onFailureAfter = regexp.MustCompile(`^failure\(\) && steps\.([a-z]+)\.outcome != 'skipped'$`)
 
 // job is a machine of GitHub's, which begins empty.
 type job struct {
@@ -161,6 +173,9 @@ func (j *job) step(s step) error {
 		}
 		return nil
 	case "actions/download-artifact":
+		if with["name"] == j.event.lost {
+			return fmt.Errorf("%s cannot be fetched", with["name"])
+		}
 		run := j.run
 		if with["run-id"] != "" {
 			run = with["run-id"]

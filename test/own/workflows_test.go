@@ -108,6 +108,14 @@ func TestWorkflows(t *testing.T) {
 		t.Error("crmdev refused nothing, so the bad release was not there")
 	}
 
+	// A run that breaks before it deploys anything takes nothing back: what is there may be newer
+	// than the last run, by hand.
+	broken := r.run("deploy.yml", event{lost: "assembly"})
+	finish("a run without its assembly", broken, map[string]string{"crmdev": "failure", "crmprod": "skipped"})
+	if strings.Contains(broken.log, "$ last=") || strings.Contains(broken.log, "make release") {
+		t.Errorf("it deployed something\n%s", broken.log)
+	}
+
 	// What was changed by hand is in an issue, one for each stage, whatever happens how often.
 	scheduled := event{name: "schedule"}
 	finish("drift of nothing", r.run("drift.yml", scheduled), map[string]string{"crmdev": "success", "crmprod": "success"})

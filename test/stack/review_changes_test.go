@@ -202,6 +202,8 @@ func TestChangesOfTheStack(t *testing.T) {
 		"no termination protection": {func(s *review.Stack) { s.Protected = false }, review.Loosened, "stack-protection"},
 		"another account":           {func(s *review.Stack) { s.Environment = "aws://210987654321/eu-central-1" }, review.Replaced, "stack-elsewhere"},
 		"another name":              {func(s *review.Stack) { s.Name = "NylasWebhooks-production" }, review.Replaced, "stack-elsewhere"},
+		"a role that may more":      {func(s *review.Stack) { s.ExecutionRole = "arn:aws:iam::123456789012:role/Admin" }, review.Widened, "stack-role"},
+		"another parameter":         {func(s *review.Stack) { s.Parameters = map[string]string{"Stage": "x"} }, review.Loosened, "stack-parameters"},
 		"an output gone":            {func(s *review.Stack) { delete(s.Template["Outputs"].(map[string]any), "QueueUrl") }, review.Changed, "output"},
 		"a tag of the stack":        {func(s *review.Stack) { s.Tags = map[string]string{"Owner": "crm"} }, review.Changed, "tags"},
 		"a condition on all": {func(s *review.Stack) {

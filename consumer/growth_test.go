@@ -51,7 +51,7 @@ func TestTheLimitGrowsWithoutAnAnswer(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				g := aGate()
-				g.all.limit = 3.5
+				g.all.limit, g.growing = 3.5, false
 				if c.before != nil {
 					c.before(g)
 				}

@@ -32,11 +32,11 @@ func newInit(s streams) *cobra.Command {
 		Use:   "init <folder>",
 		Short: "Write a repository of your own for your stages, or look at one",
 		Long: `init writes the repository in which a company keeps its stages: a Go module that uses
-this one, with its CDK app, Makefile, workflow and a page of text. Its make test passes at
+this one, with its CDK app, Makefile, workflows and a page of text. Its make test passes at
 once. What is not given by flags is asked.
 
 In a folder that has such a repository already, it compares what is for the tools
-(Makefile, cdk.json, package.json, the workflow ci.yml) with what this version of hookctl would
+(Makefile, cdk.json, package.json, the workflows ci, review and comment) with what this version of hookctl would
 write, and changes nothing; --update takes this version's. What is yours (main.go,
 go.mod, README.md) it never touches. The exit code is 1 where something differs.`,
 		Example: `  hookctl init acme-webhooks

@@ -1,9 +1,10 @@
 // Package delivery is the stacks of the roles with which GitHub Actions deploys: for each
 // stage one that deploys, one that compares, and one that runs hookctl doctor. None has
-// rights of its own. The trust names the environment and no branch: restrict each environment
-// to the branch main in the repository's settings, or whoever can push any branch has its role.
-// The first two may assume the roles that `cdk bootstrap` made, and those
-// do the work.
+// rights of its own: the first two may assume the roles that `cdk bootstrap` made, and those do
+// the work; the last is denied what the policies that are attached to it allow beside looking.
+//
+// The trust names the environment and no branch: restrict each environment to the branch main in
+// the repository's settings, or whoever can push any branch has its role.
 //
 // An administrator deploys them once per stage, by name: delivery/NylasWebhooks-prod-delivery.
 // The account needs GitHub's identity provider, which exists once per account:
@@ -67,27 +68,35 @@ func newStack(scope constructs.Construct, repository Repository, stage stages.St
 		Tags:                  &map[string]*string{"Project": jsii.String("nylas-webhooks"), "Stage": &stage.Name},
 	})
 	// The environment's name is the stage's. GitHub keeps its approvals and branches.
-	newRole(stack, repository, stage, "Deployer", []string{stage.Name}, "deploy", "file-publishing", "lookup")
-	newRole(stack, repository, stage, "Reader", []string{stage.Name + "-diff"}, "lookup")
+	newRole(stack, repository, stage, "Deployer", []string{stage.Name}, assume(stack, stage, "deploy", "file-publishing", "lookup"))
+	newRole(stack, repository, stage, "Reader", []string{stage.Name + "-diff"}, assume(stack, stage, "lookup"))
 	// It assumes nothing. For hookctl doctor it needs the stage's OperatorPolicy and SecretPolicy,
 	// which are attached when the stage is there. It looks every half hour, and after a deployment.
-	newRole(stack, repository, stage, "Doctor", []string{stage.Name + "-doctor", stage.Name})
+	newRole(stack, repository, stage, "Doctor", []string{stage.Name + "-doctor", stage.Name}, lookOnly())
+}
+
+// assume allows to assume roles of the bootstrap.
+func assume(stack awscdk.Stack, stage stages.Stage, kinds ...string) awsiam.PolicyStatement {
+	var roles []*string
+	for _, kind := range kinds {
+		roles = append(roles, jsii.String(fmt.Sprintf("arn:%s:iam::%s:role/cdk-%s-%s-role-%[2]s-%[5]s", *stack.Partition(), stage.Account, qualifier, kind, stage.Region)))
+	}
+	return awsiam.NewPolicyStatement(&awsiam.PolicyStatementProps{Actions: jsii.Strings("sts:AssumeRole"), Resources: &roles})
+}
+
+// lookOnly denies what those two policies allow beside what doctor does: to read mail, to take
+// messages or put some onto the queue, to change the secret. It looks without anybody's approval.
+func lookOnly() awsiam.PolicyStatement {
+	return awsiam.NewPolicyStatement(&awsiam.PolicyStatementProps{
+		Effect: awsiam.Effect_DENY,
+		Actions: jsii.Strings("logs:FilterLogEvents", "s3:DeleteObject", "s3:GetObject", "secretsmanager:PutSecretValue", "secretsmanager:UpdateSecretVersionStage",
+			"sqs:DeleteMessage", "sqs:PurgeQueue", "sqs:ReceiveMessage", "sqs:SendMessage"),
+		Resources: jsii.Strings("*"),
+	})
 }
 
 // newRole adds a role for jobs of the environments, and an output with its ARN.
-func newRole(stack awscdk.Stack, repository Repository, stage stages.Stage, id string, environments []string, assumes ...string) {
-	var bootstrapped []*string
-	for _, kind := range assumes {
-		bootstrapped = append(bootstrapped, jsii.String(fmt.Sprintf("arn:%s:iam::%s:role/cdk-%s-%s-role-%[2]s-%[5]s", *stack.Partition(), stage.Account, qualifier, kind, stage.Region)))
-	}
-	policies := map[string]awsiam.PolicyDocument{}
-	if len(bootstrapped) > 0 {
-		policies["BootstrapRoles"] = awsiam.NewPolicyDocument(&awsiam.PolicyDocumentProps{
-			Statements: &[]awsiam.PolicyStatement{awsiam.NewPolicyStatement(&awsiam.PolicyStatementProps{
-				Actions: jsii.Strings("sts:AssumeRole"), Resources: &bootstrapped,
-			})},
-		})
-	}
+func newRole(stack awscdk.Stack, repository Repository, stage stages.Stage, id string, environments []string, only awsiam.PolicyStatement) {
 	role := awsiam.NewRole(stack, &id, &awsiam.RoleProps{
 		RoleName:    jsii.String(fmt.Sprintf("%s-%s", StackName(stage), id)), // so that a workflow can name it before it exists
 		Description: jsii.String(fmt.Sprintf("GitHub Actions of %s/%s, environment %s", repository.Owner, repository.Name, strings.Join(environments, ", "))),
@@ -98,7 +107,9 @@ func newRole(stack awscdk.Stack, repository Repository, stage stages.Stage, id s
 				provider + ":sub": repository.subjects(environments),
 			}}, jsii.String("sts:AssumeRoleWithWebIdentity")),
 		MaxSessionDuration: awscdk.Duration_Hours(jsii.Number(1)), // a deployment takes minutes
-		InlinePolicies:     &policies,
+		InlinePolicies: &map[string]awsiam.PolicyDocument{
+			"Only": awsiam.NewPolicyDocument(&awsiam.PolicyDocumentProps{Statements: &[]awsiam.PolicyStatement{only}}),
+		},
 	})
 	awscdk.NewCfnOutput(stack, jsii.String(id+"RoleArn"), &awscdk.CfnOutputProps{
 		Description: jsii.String("The role for jobs of GitHub's environment " + strings.Join(environments, ", ")), Value: role.RoleArn(),

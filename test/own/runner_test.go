@@ -2,6 +2,7 @@ package own
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"io/fs"
 	"maps"
@@ -43,6 +44,7 @@ type workflow struct {
 		If          string
 		Needs       string
 		Environment string
+		Permissions map[string]string // of the job's token
 		Steps       []step
 	}
 }
@@ -88,7 +90,7 @@ func (r *runner) run(file string, e event) ran {
 				result.jobs[name] = "skipped"
 				continue
 			}
-			j := r.job(result.id, job.Environment, e)
+			j := r.job(result.id, job.Environment, job.Permissions, e)
 			result.jobs[name] = "success"
 			began := map[string]bool{} // steps, by id
 			for _, s := range job.Steps {
@@ -126,14 +128,15 @@ type job struct {
 	*runner
 	run         string
 	environment string
+	permissions map[string]string
 	event       event
 	dir         string
 	aws         map[string]string // credentials, in the environment of the steps
 	log         strings.Builder
 }
 
-func (r *runner) job(run, environment string, e event) *job {
-	return &job{runner: r, run: run, environment: environment, event: e, dir: filepath.Join(r.t.TempDir(), "work"), aws: map[string]string{}}
+func (r *runner) job(run, environment string, permissions map[string]string, e event) *job {
+	return &job{runner: r, run: run, environment: environment, permissions: permissions, event: e, dir: filepath.Join(r.t.TempDir(), "work"), aws: map[string]string{}}
 }
 
 func (j *job) step(s step) error {
@@ -179,6 +182,9 @@ func (j *job) step(s step) error {
 		run := j.run
 		if with["run-id"] != "" {
 			run = with["run-id"]
+			if j.permissions["actions"] != "read" {
+				return errors.New("the job may not read other runs")
+			}
 		}
 		return copyAll(artifact(run), filepath.Join(j.dir, with["path"]))
 	case "aws-actions/configure-aws-credentials":
@@ -197,6 +203,9 @@ func (j *job) assume(with map[string]string) error {
 	}
 	assume := func() (map[string]string, error) {
 		return account.assumed(j.t, role, fmt.Sprintf("repo:%s:environment:%s", j.name, j.environment))
+	}
+	if with["role-chaining"] != "true" && j.permissions["id-token"] != "write" {
+		return errors.New("the job gets no token to take the role with")
 	}
 	if with["role-chaining"] == "true" {
 		assume = func() (map[string]string, error) { return account.chained(j.t, role, j.aws) }
@@ -217,9 +226,13 @@ func (j *job) shell(s step) error {
 	if err := os.WriteFile(script, []byte(j.fill(s.Run)), 0o600); err != nil {
 		return err
 	}
+	var may []string
+	for what, how := range j.permissions {
+		may = append(may, what+":"+how)
+	}
 	environment := maps.Clone(j.aws)
 	maps.Copy(environment, map[string]string{
-		"GITHUB_STEP_SUMMARY": filepath.Join(j.github, "summary.md"), "GITHUB": j.github, "RUN_ID": j.run,
+		"GITHUB_STEP_SUMMARY": filepath.Join(j.github, "summary.md"), "GITHUB": j.github, "RUN_ID": j.run, "MAY": strings.Join(may, " "),
 		"PATH": filepath.Join(local.Root, "test", "own", "testdata") + ":" + os.Getenv("PATH"),
 	})
 	for name, value := range s.Env {

@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/credentials"
+	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
 
 	"github.com/onepagecrm/nylas-webhooks/internal/starter"
@@ -83,6 +85,22 @@ func TestWorkflows(t *testing.T) {
 	}
 	if out, err := run(t, who, dir, "go", "tool", "hookctl", "secret", "set", "--stage", "crmprod", "--no-input"); err == nil {
 		t.Errorf("who deploys can change the secret: %s", out)
+	}
+
+	// Nor may who looks, every half hour and without an approval.
+	doctor := "arn:aws:iam::" + crmprod.Account + ":role/NylasWebhooks-crmprod-delivery-Doctor"
+	if who, err = prod.assumed(t, doctor, "repo:acme/webhooks:environment:crmprod-doctor"); err != nil {
+		t.Fatal(err)
+	}
+	cfg := prod.cfg
+	cfg.Credentials = credentials.NewStaticCredentialsProvider(who["AWS_ACCESS_KEY_ID"], who["AWS_SECRET_ACCESS_KEY"], who["AWS_SESSION_TOKEN"])
+	if _, err := secretsmanager.NewFromConfig(cfg).PutSecretValue(t.Context(), &secretsmanager.PutSecretValueInput{
+		SecretId: aws.String(outputs["crmprod"]["SecretName"]), SecretString: aws.String("another")}); err == nil || !strings.Contains(err.Error(), "AccessDenied") {
+		t.Errorf("who looks can change the secret: %v", err)
+	}
+	if _, err := sqs.NewFromConfig(cfg).SendMessage(t.Context(), &sqs.SendMessageInput{
+		QueueUrl: aws.String(outputs["crmprod"]["QueueUrl"]), MessageBody: aws.String("forged")}); err == nil || !strings.Contains(err.Error(), "AccessDenied") {
+		t.Errorf("who looks can put something onto the queue: %v", err)
 	}
 
 	// A release that hands notifications to a queue that is not there, and to no bucket. It ends

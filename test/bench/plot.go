@@ -19,11 +19,11 @@ func (r Results) plots() map[string]string {
 	plots := make(map[string]string)
 	for _, bytes := range sizes {
 		title := fmt.Sprintf("CPU for a notification of %s, µs", size(bytes))
-		plots[fmt.Sprintf("docs/img/performance-cpu-%d.svg", bytes/1000)] = r.plot(title, standard(bytes, 1), func(row Row) Figure { return row.CPU })
+		plots[fmt.Sprintf("docs/pictures/performance-cpu-%d.svg", bytes/1000)] = r.plot(title, standard(bytes, 1), func(row Row) Figure { return row.CPU })
 	}
-	plots["docs/img/performance-memory.svg"] = r.plot("Most memory, with notifications of 2 kB, MB", standard(sizes[0], 1), func(row Row) Figure { return row.Peak })
-	plots["docs/img/performance-start.svg"] = r.plot("From the process's start to its first question for an event, ms", standard(sizes[0], 1), func(row Row) Figure { return r.start(row.Program) })
-	plots["docs/img/performance-scale.svg"] = r.scalePlot()
+	plots["docs/pictures/performance-memory.svg"] = r.plot("Most memory, with notifications of 2 kB, MB", standard(sizes[0], 1), func(row Row) Figure { return row.Peak })
+	plots["docs/pictures/performance-start.svg"] = r.plot("From the process's start to its first question for an event, ms", standard(sizes[0], 1), func(row Row) Figure { return r.start(row.Program) })
+	plots["docs/pictures/performance-scale.svg"] = r.scalePlot()
 	return plots
 }
 

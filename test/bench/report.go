@@ -47,7 +47,7 @@ func (r Results) write(root string) error {
 			return fmt.Errorf("write figures into %s: %w", page, err)
 		}
 	}
-	if err := os.MkdirAll(filepath.Join(root, "docs", "img"), 0o750); err != nil {
+	if err := os.MkdirAll(filepath.Join(root, "docs", "pictures"), 0o750); err != nil {
 		return err
 	}
 	for name, text := range files {

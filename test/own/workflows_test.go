@@ -64,9 +64,17 @@ func TestWorkflows(t *testing.T) {
 		}
 	}
 
-	// A release that is well.
+	// A release that is well, and changes something.
+	was := prod.template(t)
+	for _, stage := range []string{"crmdev", "crmprod"} {
+		edit(t, filepath.Join(dir, "main.go"), "	return []stages", "	"+stage+".LogDays = 30\n	return []stages")
+	}
+	commit(t, dir, "Keep logs for a month")
 	first := r.run("deploy.yml", event{})
 	finish("a release", first, map[string]string{"synthesize": "success", "crmdev": "success", "crmprod": "success"})
+	if prod.template(t) == was {
+		t.Error("the release did not reach crmprod")
+	}
 	if err := os.WriteFile(filepath.Join(r.github, "last-success"), []byte(first.id), 0o600); err != nil {
 		t.Fatal(err)
 	}

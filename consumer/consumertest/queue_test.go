@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"math/rand/v2"
 	"slices"
 	"testing"
 	"testing/synctest"
@@ -161,6 +162,39 @@ func TestAsStrictAsSQS(t *testing.T) {
 		}
 		if n := len(queue.DeadLetters()); n != 10 {
 			t.Errorf("%d dead letters", n)
+		}
+	})
+}
+
+// tuned numbers: latency
+// About that of a receive within a Region; twice as much is as good.
+
+// What the queue tells a test is the test's own: it changes nothing, and can be asked again.
+func TestWhatTheQueueTells(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		queue := consumertest.NewQueue()
+		noise := make([]byte, notification.MaxMessageBytes) // gzip cannot make it smaller
+		if _, err := rand.NewChaCha8([32]byte{}).Read(noise); err != nil {
+			t.Fatal(err)
+		}
+		if id, err := queue.Send(notification.Notification{ID: "1", Body: noise}); err == nil || id != "" || queue.Left() != 0 {
+			t.Errorf("a notification that is too large for SQS is on the queue as %q: %v", id, err)
+		}
+		if _, err := queue.Send(consumertest.Sample("message_created")); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := queue.ReceiveMessage(t.Context(), &sqs.ReceiveMessageInput{QueueUrl: aws.String(consumertest.URL), MaxNumberOfMessages: 1, VisibilityTimeout: 30}); err != nil {
+			t.Fatal(err)
+		}
+		for range 2 {
+			if n := queue.MostInFlight(); n != 1 {
+				t.Errorf("%d were in flight at once", n)
+			}
+			received := queue.Messages()[0].Received
+			if len(received) != 1 || received[0].IsZero() {
+				t.Fatalf("received at %v", received)
+			}
+			received[0] = time.Time{}
 		}
 	})
 }

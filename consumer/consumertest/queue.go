@@ -79,9 +79,13 @@ func NewQueue() *Queue {
 }
 
 // Send puts a notification on the queue as the front door does, and returns the SQS
-// message's id. The error is that of [notification.Notification.Encode].
+// message's id. One that SQS refuses for its size is an error: the front door puts its body
+// into S3, and a test sends the pointer with [Queue.SendWire].
 func (q *Queue) Send(n notification.Notification) (id string, err error) {
 	wire, err := n.Encode()
+	if err == nil && !wire.Fits() {
+		err = fmt.Errorf("the notification is too large for SQS, compressed as well (%d bytes). Its body travels by S3: send what Wire.Overflow makes of it, by SendWire", wire.Size())
+	}
 	if err != nil {
 		return "", err
 	}

@@ -64,6 +64,9 @@ func TestLongPoll(t *testing.T) {
 			if _, err := receive(ctx, queue, 20); !errors.Is(err, context.Canceled) {
 				t.Errorf("cancelled %s: %v", when, err)
 			}
+			if n := queue.Left(); n != 1 { // and it waits for nobody
+				t.Errorf("cancelled %s: %d left", when, n)
+			}
 		}
 	})
 }

@@ -32,7 +32,8 @@ var swaps = map[token.Token][]token.Token{
 	token.REM: {token.MUL}, token.SHL: {token.SHR}, token.SHR: {token.SHL}, token.AND: {token.OR}, token.OR: {token.AND},
 }
 
-// mutants returns every mutant of a Go file.
+// mutants returns every mutant of a Go file, but for func main of a program: no unit test can
+// call it. The fault proof and the tests of the deployed system run the receiver's.
 func mutants(path string) ([]mutant, error) {
 	source, err := os.ReadFile(path)
 	if err != nil {
@@ -47,6 +48,9 @@ func mutants(path string) ([]mutant, error) {
 	for _, declaration := range file.Decls {
 		switch d := declaration.(type) {
 		case *ast.FuncDecl:
+			if file.Name.Name == "main" && d.Recv == nil && d.Name.Name == "main" {
+				continue
+			}
 			m.where, m.value = d.Name.Name, ""
 			ast.Inspect(d, m.visit)
 		case *ast.GenDecl:

@@ -33,6 +33,24 @@ func Do(n int) error {
 }
 `
 
+// func main is left out, in a program alone, and no method of that name.
+func TestMainOfAProgram(t *testing.T) {
+	for source, want := range map[string]int{
+		"package main\n\nfunc main() { print(1) }\n":                 0,
+		"package other\n\nfunc main() { print(1) }\n":                2,
+		"package main\n\nfunc run() { print(1) }\n":                  2,
+		"package main\n\ntype t int\nfunc (t) main() { print(1) }\n": 2,
+	} {
+		path := filepath.Join(t.TempDir(), "sample.go")
+		if err := os.WriteFile(path, []byte(source), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if found, err := mutants(path); err != nil || len(found) != want {
+			t.Errorf("%d mutants, want %d, %v, of\n%s", len(found), want, err, source)
+		}
+	}
+}
+
 func TestMutants(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "sample.go")
 	if err := os.WriteFile(path, []byte(sample), 0o600); err != nil {

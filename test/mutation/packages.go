@@ -19,7 +19,7 @@ import (
 
 // goPackage is what `go list -json` says of a package, as far as it is used here.
 type goPackage struct {
-	ImportPath, Dir, Name     string
+	ImportPath, Dir           string
 	GoFiles                   []string
 	TestGoFiles, XTestGoFiles []string
 	Deps, TestImports         []string
@@ -28,9 +28,7 @@ type goPackage struct {
 	dependents []*goPackage // of the listed packages, those that use this one
 }
 
-// list returns the packages that the patterns name and that have tests, but for programs
-// (package main): the fault proof and the tests of the deployed system run these whole, and
-// their unit tests are about their size.
+// list returns the packages that the patterns name and that have tests.
 func list(ctx context.Context, patterns []string) ([]*goPackage, error) {
 	if len(patterns) == 0 {
 		return nil, errors.New("name packages, as in: go run ./test/mutation ./notification/...")
@@ -57,7 +55,7 @@ func list(ctx context.Context, patterns []string) ([]*goPackage, error) {
 			}
 		}
 	}
-	return slices.DeleteFunc(all, func(p *goPackage) bool { return p.Name == "main" || !p.hasTests() && len(p.dependents) == 0 }), nil
+	return slices.DeleteFunc(all, func(p *goPackage) bool { return !p.hasTests() && len(p.dependents) == 0 }), nil
 }
 
 func withOutput(err error) error {

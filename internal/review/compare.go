@@ -71,10 +71,10 @@ func compareStacks(e *Engine, old, new Stack) ([]Finding, error) {
 		add(Changed, "stack-protection", "", "the stack has termination protection now")
 	}
 	if old.DeployRole != new.DeployRole || old.ExecutionRole != new.ExecutionRole {
-		add(Widened, "stack-role", "", fmt.Sprintf("another role deploys it: %s, by which CloudFormation is %s", new.DeployRole, new.ExecutionRole))
+		add(Widened, "stack-role", "", fmt.Sprintf("other roles deploy it: the CDK CLI takes %s, CloudFormation takes %s", new.DeployRole, new.ExecutionRole))
 	}
 	if !maps.Equal(old.Parameters, new.Parameters) {
-		add(Loosened, "stack-parameters", "", "the template gets other parameters, and what they do is not to be seen from here")
+		add(Loosened, "stack-parameters", "", "the template gets other parameters, and the gate does not know what they do")
 	}
 	if !maps.Equal(old.Tags, new.Tags) {
 		add(Changed, "tags", "", "the stack's tags, which all its resources have")
@@ -186,7 +186,7 @@ func judgeSection(l leaf) verdict {
 		}
 		return verdict{Changed, "parameter", was}
 	case "Conditions", "Transform", "Fn::Transform", "Mappings":
-		return verdict{Replaced, "condition", was + ": resources may come and go with it, which is not to be seen from here"}
+		return verdict{Replaced, "condition", was + ": resources may come and go with it, and the gate cannot tell which"}
 	case "Metadata":
 		return verdict{Nothing, "metadata", "a note that AWS does not read"}
 	case "Description", "AWSTemplateFormatVersion":

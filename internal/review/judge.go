@@ -175,7 +175,7 @@ func added(kind string, r resource) verdict {
 	if quiet[kind] {
 		return verdict{Changed, "added", "it is new"}
 	}
-	return verdict{Loosened, "added-unknown", "it is new, and what it does to the others is not to be seen from here"}
+	return verdict{Loosened, "added-unknown", "it is new, and the gate does not know what it does to the others"}
 }
 
 func removed(kind string, r resource) verdict {

@@ -28,7 +28,7 @@ func rights(document any) (all map[statement]bool, ok bool) {
 	all = map[statement]bool{}
 	for _, s := range list(object["Statement"]) {
 		one, ok := s.(map[string]any)
-		if !ok || one["Effect"] == nil { // Fn::If, say: what it comes to is not to be seen from here
+		if !ok || one["Effect"] == nil { // Fn::If, say: what it comes to is not known
 			return nil, false
 		}
 		negated := one["NotAction"] != nil || one["NotResource"] != nil || one["NotPrincipal"] != nil

@@ -122,7 +122,7 @@ var rules = []rule{
 	on(`AWS::CloudWatch::Alarm`, `Threshold`, threshold),
 	on(`AWS::CloudWatch::Alarm`, `ActionsEnabled`, unless("alarm-off", "the alarm tells nobody", true, nil)),
 	on(`AWS::CloudWatch::Alarm`, `(Alarm|OK|InsufficientData)Actions`, actions),
-	on(`AWS::CloudWatch::Alarm`, `.*`, always(Loosened, "alarm-when", "it rings at other times, and whether later is not to be seen from here")),
+	on(`AWS::CloudWatch::Alarm`, `.*`, always(Loosened, "alarm-when", "it rings at other times, and the gate cannot tell whether later")),
 	on(`AWS::SNS::Subscription`, `Endpoint|Protocol|TopicArn|FilterPolicy.*`, always(Loosened, "alarm-recipient", "somebody else is told")),
 	on(`AWS::Logs::MetricFilter`, `.*`, always(Loosened, "metric-filter", "something else is counted, and alarms read it")),
 	on(`AWS::Events::Rule`, `State`, unless("event-rule", "it passes nothing on", "ENABLED", nil)),

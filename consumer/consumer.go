@@ -27,6 +27,7 @@ type Consumer struct {
 	hiding   *semaphore.Weighted // requests that hide one message
 
 	workers, polls sync.WaitGroup
+	pollsEnded     chan struct{} // closed when the last receive has returned
 
 	started     atomic.Bool
 	polled      atomic.Int64 // Unix nanoseconds of the last receive that SQS answered
@@ -61,7 +62,8 @@ func New(config Config) (*Consumer, error) {
 		hiding:   semaphore.NewWeighted(mostHides),
 		// Handlers do not wait for the deletion of what they finished, until it is
 		// a whole round behind.
-		deletes: make(chan *message, c.Concurrency),
+		deletes:    make(chan *message, c.Concurrency),
+		pollsEnded: make(chan struct{}),
 	}, nil
 }
 

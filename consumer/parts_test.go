@@ -103,6 +103,7 @@ func newParts(t *testing.T, config Config) *parts {
 	c.handlers, p.abort = context.WithCancel(c.patience)
 	c.stopping, p.stop = context.WithCancelCause(c.lasting)
 	c.fail = p.stop
+	close(c.pollsEnded) // none was begun
 	c.gate.all.limit = float64(c.gate.all.most)
 	p.Consumer = c
 	return p

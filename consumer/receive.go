@@ -22,7 +22,8 @@ const (
 	noAnswerAfter = 200 * time.Millisecond
 	// lastPoll is what a poll gets when the consumer stops. Messages that SQS sends
 	// while we hang up stay hidden for Visibility, so a busy queue's poll is waited
-	// for; an idle queue's is not.
+	// for; an idle queue's is not. It is half of StopTimeout at most: what is given back
+	// waits for it.
 	lastPoll = 2 * time.Second
 	// receiveRetryMin and receiveRetryMax bound the wait after a failed receive.
 	receiveRetryMin = time.Second
@@ -34,7 +35,7 @@ const (
 
 // receiveAll receives until the consumer stops, never more than can be handled soon.
 func (c *Consumer) receiveAll() {
-	defer c.polls.Wait()
+	defer func() { c.polls.Wait(); close(c.pollsEnded) }()
 	for {
 		limit, err := c.gate.turnToReceive(c.stopping)
 		if err != nil {
@@ -103,7 +104,7 @@ func (c *Consumer) poll(asked, reserved int) {
 func (c *Consumer) receive(limit int) ([]*message, error) {
 	ctx, cancel := context.WithCancel(c.lasting)
 	defer cancel()
-	defer context.AfterFunc(c.stopping, func() { time.AfterFunc(lastPoll, cancel) })()
+	defer context.AfterFunc(c.stopping, func() { time.AfterFunc(min(lastPoll, c.config.StopTimeout/2), cancel) })()
 	out, err := c.config.SQS.ReceiveMessage(ctx, &sqs.ReceiveMessageInput{
 		QueueUrl:              &c.config.QueueURL,
 		MaxNumberOfMessages:   int32(limit),

@@ -10,6 +10,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/aws/aws-sdk-go-v2/service/sqs"
 	"github.com/aws/aws-sdk-go-v2/service/sqs/types"
 
 	"github.com/onepagecrm/nylas-webhooks/notification"
@@ -370,3 +371,70 @@ func TestEveryProblemOfTheConfigurationIsNamed(t *testing.T) {
 // equivalent mutant: Run: defer endHeartbeat() -> (nothing)
 // Run does not return before both have ended: no more is received only when stopping is done,
 // and whoever has deleted all ends the heartbeat. go vet asks for a call on every way.
+
+// What is given back at the stop is for others. This consumer's own last receives take none of
+// it: each would use up one of the five receives after which a message is a dead letter. So
+// it is where the stop has less time than a last receive usually gets.
+func TestWhatIsGivenBackIsNotReceivedAgain(t *testing.T) {
+	for _, timeout := range []time.Duration{25 * time.Second, time.Second} {
+		t.Run(timeout.String(), func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) { stopWithASickGrant(t, timeout) })
+		})
+	}
+}
+
+// stopWithASickGrant stops a consumer that holds the messages of a mailbox which is down, while
+// several of its receives wait for messages.
+func stopWithASickGrant(t *testing.T, timeout time.Duration) {
+	q := newFakeQueue(t)
+	for i := range 300 {
+		n := note(fmt.Sprint(i))
+		n.GrantID = fmt.Sprint("grant-", i%10)
+		q.send(n)
+	}
+	b := start(t, q, Config{StopTimeout: timeout, Handler: func(_ context.Context, n notification.Notification) error {
+		if n.GrantID == "grant-0" {
+			return Unavailable(errors.New("this mailbox is down"), 0)
+		}
+		time.Sleep(20 * time.Millisecond)
+		return nil
+	}})
+	for q.Left() > 30 {
+		time.Sleep(time.Millisecond)
+	}
+	if b.consumer.Status().Held == 0 {
+		t.Fatal("nothing is held, so nothing can be given back")
+	}
+	b.mustStop()
+	for _, m := range q.Messages() {
+		if len(m.Received) > 1 || m.Dead {
+			t.Errorf("%s was received %d times, dead: %v", m.ID, len(m.Received), m.Dead)
+		}
+		if wait := time.Until(m.Visible); !m.Deleted && wait > 15*time.Second { // 10 s and a half more are the first pause
+			t.Errorf("%s stays hidden for %v", m.ID, wait)
+		}
+	}
+}
+
+// A client of SQS that never returns keeps nothing from being given back.
+func TestAReceiveThatDoesNotReturn(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := newParts(t, Config{})
+		p.pollsEnded = make(chan struct{})
+		hidden := false
+		p.sqs.hide = func(context.Context, *sqs.ChangeMessageVisibilityInput) error { hidden = true; return nil }
+		m := p.got(t, "n")
+		p.stop(nil)
+		done := make(chan struct{})
+		go func() { defer close(done); p.giveBack(m, context.Canceled) }()
+		synctest.Wait()
+		if hidden {
+			t.Error("given back while a receive is underway")
+		}
+		p.abort()
+		<-done
+		if !hidden {
+			t.Error("not given back")
+		}
+	})
+}

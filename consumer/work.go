@@ -177,6 +177,14 @@ func (c *Consumer) retry(m *message, e Event) {
 // unavailable system comes back later than those that have not, and one that found no
 // room here much later: else the next process would use up its receives.
 func (c *Consumer) giveBack(m *message, err error) {
+	if c.stopping.Err() != nil {
+		// Our own last receives would take it again, each at the price of one of the few after
+		// which it is a dead letter.
+		select {
+		case <-c.pollsEnded:
+		case <-c.handlers.Done(): // a client that does not heed its context
+		}
+	}
 	e := Event{Kind: Released, MessageID: m.id, Receives: m.receives, Err: err}
 	switch {
 	case errors.Is(err, errFull):

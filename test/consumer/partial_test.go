@@ -12,6 +12,10 @@ import (
 	"testing"
 	"time"
 
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/sqs"
+	sqstypes "github.com/aws/aws-sdk-go-v2/service/sqs/types"
+
 	"github.com/onepagecrm/nylas-webhooks/notification"
 )
 
@@ -56,6 +60,20 @@ func (c *halfCRM) good(begins string) (n int) {
 		}
 	}
 	return n
+}
+
+// letters are the messages of a queue by id, with when each was first sent.
+func letters(t *testing.T, url string) (ids []string) {
+	t.Helper()
+	out, err := queues.ReceiveMessage(t.Context(), &sqs.ReceiveMessageInput{QueueUrl: &url, MaxNumberOfMessages: 10,
+		MessageAttributeNames: []string{"All"}, MessageSystemAttributeNames: []sqstypes.MessageSystemAttributeName{"All"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, m := range out.Messages {
+		ids = append(ids, fmt.Sprintf("%s %v", aws.ToString(m.MessageAttributes[notification.AttrNotificationID].StringValue), m.Attributes))
+	}
+	return ids
 }
 
 func many(n int, begins string, change func(i int, n *notification.Notification)) (notes []notification.Notification) {
@@ -155,7 +173,7 @@ func TestHookworkerOnACRMThatIsHalfWell(t *testing.T) {
 				}
 			}
 			if n := depth(t, q.dead); n > 0 {
-				t.Errorf("%d dead letters after %s", n, time.Since(begin))
+				t.Errorf("%d dead letters after %s: %s\nhookworker:\n%s", n, time.Since(begin), letters(t, q.dead), logs)
 			}
 		})
 	}

@@ -91,7 +91,7 @@ func CompareTemplates(e *Engine, old, new map[string]any) ([]Finding, error) {
 		found = append(found, Finding{Class: v.class, Code: v.code, Path: l.String(), Says: v.says})
 	}
 	for _, l := range leaves(nil, unreadable(old), unreadable(new)) {
-		found = append(found, Finding{Class: Replaced, Code: "unreadable", Resource: l.path[0], Says: "a loop or a macro makes resources here, and which is not to be seen from the template: read it"})
+		found = append(found, Finding{Class: Replaced, Code: "unreadable", Resource: l.path[0], Says: "a loop or a macro makes resources here, and the template does not tell which: read it"})
 	}
 	before, after := resourcesOf(old), resourcesOf(new)
 	changes, err := e.diff(old, new)

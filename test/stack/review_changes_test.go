@@ -144,7 +144,7 @@ func TestPreparedChanges(t *testing.T) {
 		"the gateway may not call":     {func(r resources) { r.at("Bucket")["NotificationConfiguration"] = map[string]any{} }, review.Loosened, "who watches for objects"},
 		"a type that nobody here knows": {func(r resources) {
 			r["X"] = map[string]any{"Type": "AWS::Foo::Bar", "Properties": map[string]any{"Size": 1.0}}
-		}, review.Loosened, "it is new, and what it does"},
+		}, review.Loosened, "it is new, and the gate does not know"},
 		"dead letters after one try": {func(r resources) { r.at("Queue", "RedrivePolicy")["maxReceiveCount"] = 1.0 }, review.Loosened, "a message is a dead letter after fewer tries"},
 		"NotAction names less": {func(r resources) {
 			s := r.statement("ConsumerPolicy", "PolicyDocument", "")
@@ -163,7 +163,7 @@ func TestPreparedChanges(t *testing.T) {
 		}, review.Loosened, "the gateway answers 503"},
 		"one more gateway response": {func(r resources) {
 			r["X"] = map[string]any{"Type": "AWS::ApiGateway::GatewayResponse", "Properties": map[string]any{"StatusCode": "400"}}
-		}, review.Loosened, "it is new, and what it does"},
+		}, review.Loosened, "it is new, and the gate does not know"},
 		"logs kept for ever, now a day": {func(r resources) { r.at("ReceiverLogs")["RetentionInDays"] = 1.0 }, review.Loosened, "logs are gone earlier"},
 		"a bad one is never dead":       {func(r resources) { r.at("Queue", "RedrivePolicy")["maxReceiveCount"] = 1000.0 }, review.Loosened, "a bad one never is"},
 		"hidden for half a day":         {func(r resources) { r.at("Queue")["VisibilityTimeout"] = 43200.0 }, review.Loosened, "waits so long"},

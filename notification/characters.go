@@ -2,7 +2,6 @@ package notification
 
 import (
 	"encoding/binary"
-	"math/bits"
 	"strings"
 	"unicode/utf8"
 )
@@ -14,10 +13,6 @@ const (
 	each = 0x0101010101010101 // times a byte: that byte eight times
 	high = 0x80 * each        // the highest bit of each byte
 )
-
-// zeros returns a number that has the highest bit of each byte that is zero in x, and no
-// other. A byte's lower seven bits carry into its eighth unless all of them are zero.
-func zeros(x uint64) uint64 { return ^((x&^high + 0x7f*each) | x | 0x7f*each) }
 
 // acceptable tells whether SQS takes text as a body or an attribute's value: not
 // empty, UTF-8, and only #x9 #xA #xD #x20-#xD7FF #xE000-#xFFFD #x10000-#x10FFFF.
@@ -50,43 +45,17 @@ func acceptable(text []byte) bool {
 	return true
 }
 
-// jsonSize is how long text is as a JSON string of the AWS SDK, without the quotes.
+// jsonSize is how long text that is [acceptable] is as a JSON string of the AWS SDK, without
+// the quotes. Nothing in it becomes longer than twice. The standard library counts a byte
+// with the processor's vector instructions, so seven passes are quicker than one by hand.
 // https://github.com/aws/smithy-go/blob/main/encoding/json/escape.go
 func jsonSize(text string) int {
 	size := len(text)
-	rest := text
-	for ; len(rest) >= 8; rest = rest[8:] {
-		var next [8]byte
-		copy(next[:], rest[:8])
-		x := binary.LittleEndian.Uint64(next[:])
-		if zeros(x&(0xe0*each)) != 0 { // one is below ' '
-			size += escapes(rest[:8])
-		} else {
-			size += bits.OnesCount64(zeros(x^'"'*each) | zeros(x^'\\'*each))
-		}
+	for _, escaped := range []string{`"`, `\`, "\n", "\r", "\t"} {
+		size += strings.Count(text, escaped) // a backslash before each
 	}
-	size += escapes(rest)
-	// U+2028 and U+2029, of three bytes each, become \u2028 and \u2029.
-	const begin = "\xe2\x80" // of the characters from U+2000 to U+203F
-	for i := strings.Index(text, begin); i >= 0; i = strings.Index(text, begin) {
-		text = text[i+len(begin):]
-		if text != "" && (text[0] == 0xa8 || text[0] == 0xa9) {
-			size += 3
-		}
+	for _, separator := range []string{"\u2028", "\u2029"} {
+		size += 3 * strings.Count(text, separator) // three bytes, and \u2028 has six
 	}
 	return size
-}
-
-// escapes is by how much text grows for its ASCII characters.
-func escapes(text string) int {
-	more := 0
-	for i := range len(text) {
-		switch c := text[i]; {
-		case c == '"' || c == '\\' || c == '\n' || c == '\r' || c == '\t':
-			more++ // \n
-		case c < ' ':
-			more += 5 // \u0000
-		}
-	}
-	return more
 }

@@ -117,7 +117,7 @@ func (w Wire) Size() int {
 }
 
 // RequestSize is what counts against [MaxRequestBytes]: body and attributes as they
-// stand in the JSON of a request, in bytes.
+// stand in the JSON of a request, in bytes. It is right for characters that SQS takes.
 func (w Wire) RequestSize() int {
 	size := jsonSize(w.Body)
 	for name, a := range w.Attributes {
@@ -126,12 +126,12 @@ func (w Wire) RequestSize() int {
 	return size
 }
 
-// Fits tells whether SQS takes a message of this size. One that does not fit though it is
-// compressed needs [Wire.Overflow].
+// Fits tells whether SQS takes a message of this size; [Notification.Encode] looks at its
+// characters. One that does not fit though it is compressed needs [Wire.Overflow].
 func (w Wire) Fits() bool {
 	size := w.Size()
-	// Nothing becomes longer than six times, so most bodies need not be counted.
-	return size <= MaxMessageBytes && (6*size+attributeJSON*len(w.Attributes) <= MaxRequestBytes || w.RequestSize() <= MaxRequestBytes)
+	// Nothing that SQS takes becomes longer than twice, so most bodies need not be counted.
+	return size <= MaxMessageBytes && (2*size+attributeJSON*len(w.Attributes) <= MaxRequestBytes || w.RequestSize() <= MaxRequestBytes)
 }
 
 // Encode writes n as an SQS message. The body goes as it is where SQS takes it; where

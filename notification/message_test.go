@@ -194,12 +194,12 @@ func TestRequestSizeAtTheBorder(t *testing.T) {
 }
 
 func TestRequestSize(t *testing.T) {
-	w := notification.Wire{Body: "a\"\\\n\r\t\x01\u2028\u2029ü\x7f", Attributes: map[string]notification.Attribute{
+	w := notification.Wire{Body: "a\"\\\n\r\t\u2028\u2029ü\x7f", Attributes: map[string]notification.Attribute{
 		"abc": {DataType: "String", Value: `"`},
 	}}
-	// a 1, five escapes 10, U+0001 6, two of 6, an umlaut 2, DEL 1; then the attribute.
-	if got := w.RequestSize(); got != 1+10+6+12+2+1+3+6+2+38 {
-		t.Errorf("RequestSize = %d, want 81", got)
+	// a 1, five escapes 10, two of 6, an umlaut 2, DEL 1; then the attribute.
+	if got := w.RequestSize(); got != 1+10+12+2+1+3+6+2+38 {
+		t.Errorf("RequestSize = %d, want 75", got)
 	}
 }
 

@@ -54,11 +54,84 @@ func TestStagesAreWritten(t *testing.T) {
 func TestRecipients(t *testing.T) {
 	for recipient, ok := range map[string]bool{
 		"on-call@example.com": true, "https://events.example.com/x": true,
-		"http://events.example.com": false, "https://": false, "nobody": false, "Ops <ops@example.com>": false, "": false,
+		"http://events.example.com": false, "https://": false, "https://exa mple.com": false, "//events.example.com": false, "nobody": false, "Ops <ops@example.com>": false, "": false,
 	} {
 		if err := Recipient(recipient); (err == nil) != ok {
 			t.Errorf("%q: %v", recipient, err)
 		}
+	}
+}
+
+// A stage's name is a variable in main.go.
+func TestNamesOfStages(t *testing.T) {
+	for name, ok := range map[string]bool{"dev": true, "prod": true, "func": false, "range": false, "stages": false, "jsii": false} {
+		if err := (Stage{Name: name}).Check(); (err == nil) != ok {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
+func TestNamesOfTheRepository(t *testing.T) {
+	for module, want := range map[string][2]string{
+		"example.com/acme/webhooks": {"acme", "webhooks"}, "acme/webhooks": {"acme", "webhooks"}, "webhooks": {"webhooks", "webhooks"},
+	} {
+		r := Repository{Module: module}
+		if got := [2]string{r.Owner(), r.Name()}; got != want {
+			t.Errorf("%s: %q", module, got)
+		}
+	}
+	if acme.Before(0) != "synthesize" || acme.Before(1) != "dev" {
+		t.Errorf("before the stages are deployed: %s, %s", acme.Before(0), acme.Before(1))
+	}
+}
+
+// A template that is wrong is an error, and no file.
+func TestRender(t *testing.T) {
+	for source, says := range map[string]string{
+		"[[":                 "unclosed action",
+		"[[ .Nobody ]]":      "can't evaluate field Nobody",
+		"package [[ 1 ]]":    "x.go: 1:9: expected 'IDENT'",
+		"package  a;var b=1": "",
+	} {
+		text, err := acme.render("x.go", []byte(source))
+		if says == "" {
+			if err != nil || string(text) != "package a\n\nvar b = 1\n" {
+				t.Errorf("%s: %q, %v", source, text, err)
+			}
+		} else if err == nil || !strings.Contains(err.Error(), says) || text != nil {
+			t.Errorf("%s: %q, %v", source, text, err)
+		}
+	}
+	// What is no Go code is left as it is.
+	if text, err := acme.render("x", []byte("a  b")); err != nil || string(text) != "a  b" {
+		t.Errorf("%q, %v", text, err)
+	}
+}
+
+// Others read the repository.
+func TestModes(t *testing.T) {
+	dir := t.TempDir()
+	if err := (File{Path: "a/b", Text: []byte("c")}).Write(dir); err != nil {
+		t.Fatal(err)
+	}
+	for path, want := range map[string]os.FileMode{"a": 0o755, "a/b": 0o644} {
+		info, err := os.Stat(filepath.Join(dir, path))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := info.Mode().Perm(); got&^0o022 != want&^0o022 || got&0o004 == 0 {
+			t.Errorf("%s: %o", path, got)
+		}
+	}
+	// A file in the place of a folder, and a folder in that of a file.
+	if err := (File{Path: "a/b/c"}).Write(dir); err == nil {
+		t.Error("wrote into a file")
+	}
+	if err := (File{Path: "a"}).Write(dir); err == nil {
+		t.Error("wrote over a folder")
+	}
+	if states, err := Compare(dir, []File{{Path: "a"}}); err == nil {
+		t.Errorf("a folder is %v", states)
 	}
 }
 

@@ -67,10 +67,7 @@ func (r Repository) Name() string { return r.part(-1) }
 
 func (r Repository) part(i int) string {
 	parts := strings.Split(r.Module, "/")
-	if len(parts)+i < 0 {
-		return parts[0]
-	}
-	return parts[len(parts)+i]
+	return parts[max(0, len(parts)+i)]
 }
 
 // Before is the job that has to go well before the i-th stage is deployed.
@@ -116,7 +113,7 @@ type File struct {
 	Once bool
 }
 
-// Files returns all of them, sorted by path.
+// Files returns all of them, folder by folder.
 func (r Repository) Files() ([]File, error) {
 	var all []File
 	err := fs.WalkDir(files, "files", func(path string, entry fs.DirEntry, err error) error {
@@ -137,7 +134,6 @@ func (r Repository) Files() ([]File, error) {
 		all = append(all, File{Path: name, Text: text, Once: slices.Contains(once, name)})
 		return nil
 	})
-	slices.SortFunc(all, func(a, b File) int { return strings.Compare(a.Path, b.Path) })
 	return all, err
 }
 

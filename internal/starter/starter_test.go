@@ -7,6 +7,9 @@ import (
 	"testing"
 )
 
+// equivalent mutant: Files: return err -> return nil
+// The files are in the program, and each test that writes them shows that they can be rendered.
+
 var acme = Repository{
 	Module: "example.com/acme/webhooks", Version: "v1.2.3",
 	Stages:  []Stage{{"dev", "111122223333", "eu-west-1", false}, {"prod", "444455556666", "eu-central-1", true}},
@@ -152,8 +155,8 @@ func TestCompare(t *testing.T) {
 			if !named {
 				wanted = want[""]
 			}
-			if states[f.Path] != wanted {
-				t.Errorf("%s: %s is %d, want %d", what, f.Path, states[f.Path], wanted)
+			if state, said := states[f.Path]; state != wanted || !said {
+				t.Errorf("%s: %s is %d (%v), want %d", what, f.Path, state, said, wanted)
 			}
 		}
 	}

@@ -60,7 +60,7 @@ func (r resources) statement(id, document, sid string) map[string]any {
 
 // Changes of prod as real commits make them, and what a reviewer has to be told.
 func TestPreparedChanges(t *testing.T) {
-	e := newReviewer(t)
+	e := reviewer(t)
 	for name, c := range map[string]struct {
 		edit  func(r resources)
 		class Class
@@ -189,7 +189,7 @@ func TestPreparedChanges(t *testing.T) {
 
 // The rule that keeps a stage that is not set up from being deployed, and what is of the stack.
 func TestChangesOfTheStack(t *testing.T) {
-	e := newReviewer(t)
+	e := reviewer(t)
 	base := Stack{Name: "NylasWebhooks-prod", Environment: "aws://123456789012/eu-central-1", Protected: true, Template: prod(t)}
 	for name, c := range map[string]struct {
 		edit  func(s *Stack)

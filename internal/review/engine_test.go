@@ -2,26 +2,37 @@ package review
 
 import (
 	"encoding/json"
+	"fmt"
 	"os"
 	"strings"
+	"sync"
 	"testing"
 )
 
 // root is the module's root, seen from this package.
 const root = "../.."
 
-// newReviewer returns the CDK's diff engine, of the packages that make installs.
-func newReviewer(t *testing.T) *Engine {
+// engine is one for all tests: Node takes most of a second to start.
+var engine = sync.OnceValues(func() (*Engine, error) { return NewEngine(root) })
+
+func TestMain(m *testing.M) {
+	code := m.Run()
+	if e, err := engine(); err == nil {
+		if err := e.Close(); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			code = 1
+		}
+	}
+	os.Exit(code)
+}
+
+// reviewer returns the CDK's diff engine, of the packages that make installs.
+func reviewer(t *testing.T) *Engine {
 	t.Helper()
-	e, err := NewEngine(root)
+	e, err := engine()
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() {
-		if err := e.Close(); err != nil {
-			t.Error(err)
-		}
-	})
 	return e
 }
 

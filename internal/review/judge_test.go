@@ -7,7 +7,7 @@ import (
 
 // One resource that changes, and all that is said of it.
 func TestJudge(t *testing.T) {
-	e := newReviewer(t)
+	e := reviewer(t)
 	of := func(kind, properties string) string {
 		return `{"Type": "` + kind + `", "Properties": {` + properties + `}}`
 	}

@@ -9,7 +9,7 @@ import (
 // What this app's templates do not have, in templates of one resource: what another company's
 // stack may have, and what somebody might try.
 func TestOtherTemplatesAreJudged(t *testing.T) {
-	e := newReviewer(t)
+	e := reviewer(t)
 	judged := func(old, new map[string]any) []Finding {
 		t.Helper()
 		found, err := CompareTemplates(e, old, new)

@@ -33,6 +33,7 @@ func TestAcceptances(t *testing.T) {
 		{Class: Loosened, Code: "retention", Stack: "prod", Resource: "Queue"},
 		{Class: Loosened, Code: "retention", Stack: "dev", Resource: "Logs", Path: "Properties.RetentionInDays"},
 		{Class: Loosened, Code: "retention", Stack: "prod", Resource: "Logs", Path: "Properties.RetentionInDays"}, // not that stack
+		{Class: Loosened, Code: "retention", Stack: "dev", Resource: "Logs", Path: "Properties.Name"},             // not that path
 		{Class: Loosened, Code: "tls", Stack: "dev", Resource: "Api"},                                             // expired
 		{Class: Changed, Code: "text", Stack: "dev"},
 	}
@@ -44,7 +45,7 @@ func TestAcceptances(t *testing.T) {
 		return d
 	}
 	notes := Accept(found, list, at("2026-12-31"))
-	for i, want := range []string{"agreed with the CRM", "dev only", "", "", ""} {
+	for i, want := range []string{"agreed with the CRM", "dev only", "", "", "", ""} {
 		if found[i].Accepted != want {
 			t.Errorf("finding %d is accepted: %q, want %q", i, found[i].Accepted, want)
 		}
@@ -52,13 +53,15 @@ func TestAcceptances(t *testing.T) {
 	if len(notes) != 2 || !strings.Contains(notes[0], "tls (dev Api) has expired on 2026-11-01") || !strings.Contains(notes[1], "status (dev Gone) is about: remove it") {
 		t.Errorf("notes %q", notes)
 	}
-	if Worst(found) != Loosened || Worst(found[:2]) != Nothing || Worst(found[4:]) != Changed {
+	if Worst(found) != Loosened || Worst(found[:2]) != Nothing || Worst(found[5:]) != Changed {
 		t.Error("the verdict does not follow what is accepted")
 	}
 	for text, says := range map[string]string{
 		`[{"code": "x", "stack": "*", "reason": "y"}]`:                                       "number 1: code, stack, reason and until",
 		`[{"code": "x", "stack": "*", "reason": "y", "until": "soon"}]`:                      "number 1",
 		`[{"code": "x", "stack": "*", "until": "2026-12-31"}]`:                               "number 1",
+		`[{"code": "x", "reason": "y", "until": "2026-12-31"}]`:                              "number 1",
+		`[{"stack": "*", "reason": "y", "until": "2026-12-31"}]`:                             "number 1",
 		`[{"code": "x", "stack": "*", "reason": "y", "until": "2026-12-31", "reaosn": "y"}]`: "unknown field",
 		`{`: "unexpected EOF",
 	} {
@@ -68,6 +71,9 @@ func TestAcceptances(t *testing.T) {
 	}
 	if list, err := ReadAcceptances(filepath.Join(t.TempDir(), "none")); list != nil || err != nil {
 		t.Errorf("no file: %v, %v", list, err)
+	}
+	if list, err := ReadAcceptances(t.TempDir()); err == nil {
+		t.Errorf("a folder: %v", list)
 	}
 }
 
@@ -111,5 +117,16 @@ func TestReports(t *testing.T) {
 	r.Markdown(&markdown)
 	if lines := strings.Count(markdown.String(), "\n| **"); lines != 30 || !strings.Contains(markdown.String(), "72 more are in the artifact") {
 		t.Errorf("%d lines\n%s", lines, &markdown)
+	}
+}
+
+func TestClassOf(t *testing.T) {
+	for want, name := range []string{"nothing", "code only", "changed", "loosened", "widened", "replaced"} {
+		if class, err := ClassOf(name); err != nil || class != Class(want) || class.String() != name {
+			t.Errorf("%s: %v, %v", name, class, err)
+		}
+	}
+	if class, err := ClassOf("bad"); err == nil || class != Nothing {
+		t.Errorf("bad: %v, %v", class, err)
 	}
 }

@@ -30,7 +30,7 @@ func said(found []Finding) []string {
 
 // What is beside the resources, or stands in the place of one.
 func TestSections(t *testing.T) {
-	e := newReviewer(t)
+	e := reviewer(t)
 	for name, c := range map[string]struct {
 		old, new string
 		want     []string
@@ -67,7 +67,7 @@ func TestSections(t *testing.T) {
 
 // What becomes of each stack, the gravest first, then by stack, resource, path and sentence.
 func TestCompare(t *testing.T) {
-	e := newReviewer(t)
+	e := reviewer(t)
 	alarm := template(t, `{"Resources": {"Alarm": {"Type": "AWS::CloudWatch::Alarm"}}}`)
 	queue := template(t, `{"Resources": {"Queue": {"Type": "AWS::SQS::Queue", "DeletionPolicy": "Retain"}}, "Description": "x"}`)
 	base := map[string]Stack{

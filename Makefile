@@ -228,7 +228,7 @@ fuzz: preflight ## fuzz the code that reads requests from outside: make fuzz FUZ
 	done
 
 .PHONY: mutation
-mutation: preflight ## break the code in every small way and look whether the unit tests notice; an hour and a half
+mutation: preflight $(NODE) ## break the code in every small way and look whether the unit tests notice; an hour and a half
 	@go run ./test/mutation ./lambda/... ./notification/... ./consumer/... ./internal/...
 
 .PHONY: bench-consumer

@@ -111,9 +111,7 @@ func CompareTemplates(e *Engine, old, new map[string]any) ([]Finding, error) {
 			found = append(found, Finding{Class: Changed, Code: "release-gone", Resource: id, Type: text(a["Type"]), Says: "it is removed, and no new one comes"})
 			continue
 		}
-		if len(leaves(nil, any2(a), any2(b))) > 0 {
-			found = append(found, judge(id, a, b, changes[id])...)
-		}
+		found = append(found, judge(id, a, b, changes[id])...)
 	}
 	return found, nil
 }

@@ -40,9 +40,9 @@ func NewEngine(dir string) (*Engine, error) {
 		e := &Engine{}
 		node := "node"
 		if own := filepath.Join(at, "node_modules", ".bin", "node"); executable(own) {
-			node = own // pinned beside it
-			if path, err := filepath.Abs(own); err == nil {
-				node = path
+			var err error
+			if node, err = filepath.Abs(own); err != nil { // pinned beside it
+				return nil, err
 			}
 		}
 		e.cmd = exec.Command(node, "--input-type=module", "--eval", program)
@@ -56,7 +56,7 @@ func NewEngine(dir string) (*Engine, error) {
 		if err != nil {
 			return nil, err
 		}
-		e.out = bufio.NewReaderSize(out, 1<<20)
+		e.out = bufio.NewReader(out)
 		if err := e.cmd.Start(); err != nil {
 			return nil, fmt.Errorf("start Node for %s: %w", enginePackage, err)
 		}

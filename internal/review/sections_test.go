@@ -57,6 +57,11 @@ func TestSections(t *testing.T) {
 		"a version follows another":  {`{"Resources": {"V1": {"Type": "AWS::Lambda::Version"}}}`, `{"Resources": {"V2": {"Type": "AWS::Lambda::Version"}}}`, []string{"nothing released V1", "code only function-version V2"}},
 		"no version follows":         {`{"Resources": {"V1": {"Type": "AWS::Lambda::Version"}}}`, `{"Resources": {"D": {"Type": "AWS::ApiGateway::Deployment"}}}`, []string{"changed api-deployment D", "changed release-gone V1"}},
 		"one of two versions is old": {`{"Resources": {"V1": {"Type": "AWS::Lambda::Version"}, "V2": {"Type": "AWS::Lambda::Version"}}}`, `{"Resources": {"V2": {"Type": "AWS::Lambda::Version"}}}`, []string{"changed release-gone V1"}},
+		"an alias of a function that is made anew": {
+			`{"Resources": {"F": {"Type": "AWS::Lambda::Function", "Properties": {"FunctionName": "a"}}, "A": {"Type": "AWS::Lambda::Alias", "Properties": {"FunctionName": {"Ref": "F"}}}}}`,
+			`{"Resources": {"F": {"Type": "AWS::Lambda::Function", "Properties": {"FunctionName": "b"}}, "A": {"Type": "AWS::Lambda::Alias", "Properties": {"FunctionName": {"Ref": "F"}}}}}`,
+			[]string{"replaced replaced A Properties.FunctionName", "replaced replaced F Properties.FunctionName", "loosened unknown F Properties.FunctionName"},
+		},
 	} {
 		found, err := CompareTemplates(e, template(t, c.old), template(t, c.new))
 		if got := said(found); err != nil || !slices.Equal(got, c.want) {
@@ -126,6 +131,9 @@ func TestTheEngineFails(t *testing.T) {
 		t.Errorf("what Node says of its failure is not told: %v", err)
 	}
 }
+
+// equivalent mutant: NewEngine: return nil, err -> return nil, nil
+// A process has the folder that it runs in, and pipes for a program that has not begun.
 
 // The engine is looked for in the folder, and in its tools.
 func TestNewEngine(t *testing.T) {

@@ -130,14 +130,6 @@ func succeeded(kind string, before, after map[string]resource) bool {
 	return false
 }
 
-// any2 keeps a missing resource nil in an interface.
-func any2(r resource) any {
-	if r == nil {
-		return nil
-	}
-	return r
-}
-
 func without(template map[string]any, section string) map[string]any {
 	rest := maps.Clone(template)
 	delete(rest, section)

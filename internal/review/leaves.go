@@ -55,13 +55,8 @@ func leaves(path []string, old, new any) []leaf {
 
 // computed tells whether the object is one of CloudFormation's functions.
 func computed(o map[string]any) bool {
-	if len(o) != 1 {
-		return false
-	}
-	for name := range o {
-		return name == "Ref" || strings.HasPrefix(name, "Fn::")
-	}
-	return false
+	names := slices.Collect(maps.Keys(o))
+	return len(names) == 1 && (names[0] == "Ref" || strings.HasPrefix(names[0], "Fn::"))
 }
 
 // became says what a value was and is. Of two long texts it shows the place where they differ.

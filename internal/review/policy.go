@@ -93,7 +93,6 @@ func principals(s map[string]any) []string {
 	if all == nil {
 		all = []string{""} // an identity's policy has no principal
 	}
-	slices.Sort(all)
 	return all
 }
 

@@ -164,7 +164,7 @@ func narrowing(s statement) verdict {
 // covered tells whether the right is part of one that differs in its action alone, as sqs:* does.
 func covered(s statement, after map[statement]bool) bool {
 	for other := range after {
-		if other.negated || s.negated || !strings.ContainsAny(other.action, "*?") {
+		if other.negated || !strings.ContainsAny(other.action, "*?") {
 			continue
 		}
 		same := other

@@ -105,6 +105,9 @@ func TestReports(t *testing.T) {
 	if err := json.Unmarshal(data.Bytes(), &decoded); err != nil || decoded.Verdict != "widened" || len(decoded.Findings) != 4 || decoded.Findings[2]["class"] != "loosened" {
 		t.Errorf("%v: %s", err, &data)
 	}
+	if !strings.Contains(data.String(), "\n  \"findings\": [\n    {\n      \"class\": \"widened\",\n") || !strings.Contains(data.String(), "on <all> @team") {
+		t.Errorf("nobody can read %s", &data)
+	}
 	// A backslash does not take the one of a cell's border away.
 	if got := cell(`a\|b`); got != `a\\\|b` {
 		t.Errorf("%s", got)

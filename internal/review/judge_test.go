@@ -77,6 +77,7 @@ func TestJudge(t *testing.T) {
 		"a key that turns":         {of("AWS::KMS::Key", `"EnableKeyRotation": false`), of("AWS::KMS::Key", `"EnableKeyRotation": true`), []string{"changed key-rotation R Properties.EnableKeyRotation"}},
 		"a key that is on":         {of("AWS::KMS::Key", `"Enabled": false`), of("AWS::KMS::Key", ``), []string{"changed key-off R Properties.Enabled"}},
 		"a key that is off":        {of("AWS::KMS::Key", `"Enabled": true`), of("AWS::KMS::Key", `"Enabled": false`), []string{"loosened key-off R Properties.Enabled"}},
+		"no second way in":         {of("AWS::ApiGateway::RestApi", `"DisableExecuteApiEndpoint": false`), of("AWS::ApiGateway::RestApi", `"DisableExecuteApiEndpoint": true`), []string{"changed second-way-in R Properties.DisableExecuteApiEndpoint"}},
 		"above rings later":        {of(alarm, `"Threshold": 1, "ComparisonOperator": "GreaterThanThreshold"`), of(alarm, `"Threshold": 2, "ComparisonOperator": "GreaterThanThreshold"`), []string{"loosened alarm-threshold R Properties.Threshold"}},
 		"above rings earlier":      {of(alarm, `"Threshold": 2, "ComparisonOperator": "GreaterThanThreshold"`), of(alarm, `"Threshold": 1, "ComparisonOperator": "GreaterThanThreshold"`), []string{"changed alarm-threshold R Properties.Threshold"}},
 		"below rings earlier":      {of(alarm, `"Threshold": 1, "ComparisonOperator": "LessThanThreshold"`), of(alarm, `"Threshold": 2, "ComparisonOperator": "LessThanThreshold"`), []string{"changed alarm-threshold R Properties.Threshold"}},

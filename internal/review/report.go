@@ -111,19 +111,17 @@ func (r Report) Markdown(w io.Writer) {
 		fmt.Fprintf(w, "%s\n\n", counts)
 	}
 	shown := r.grouped()
-	more := 0
-	if len(shown) > mostShown {
-		shown, more = shown[:mostShown], len(shown)-mostShown
-	}
+	more := max(0, len(shown)-mostShown)
+	shown = shown[:len(shown)-more]
 	if len(shown) > 0 {
 		fmt.Fprint(w, "| | what | where | code |\n| --- | --- | --- | --- |\n")
 	}
 	for _, f := range shown {
-		says := f.Says
+		says := cell(f.Says)
 		if f.Accepted != "" {
-			says += " *(accepted: " + f.Accepted + ")*"
+			says += " *(accepted: " + cell(f.Accepted) + ")*"
 		}
-		fmt.Fprintf(w, "| **%s** | %s | %s | `%s` |\n", f.Class, cell(says), cell(f.where()), f.Code)
+		fmt.Fprintf(w, "| **%s** | %s | %s | `%s` |\n", f.Class, says, cell(f.where()), f.Code)
 	}
 	if more > 0 {
 		fmt.Fprintf(w, "\n%d more are in the artifact, in verdict.json.\n", more)

@@ -123,6 +123,40 @@ func TestReports(t *testing.T) {
 	}
 }
 
+// All that is printed of a few findings, of one, and of none.
+func TestReportsInFull(t *testing.T) {
+	r := Report{Verdict: Loosened, Notes: []string{"a note"}, Findings: []Finding{
+		{Class: Loosened, Code: "retention", Stack: "prod", Resource: "Queue", Type: "AWS::SQS::Queue", Says: "shorter", Accepted: "agreed"},
+		{Class: Loosened, Code: "retention", Stack: "prod", Resource: "Logs", Says: "shorter"},
+	}}
+	one, none := Report{Verdict: Changed, Findings: []Finding{{Class: Changed, Code: "tags", Stack: "prod", Says: "tags"}}}, Report{}
+	const table = "| | what | where | code |\n| --- | --- | --- | --- |\n"
+	for _, c := range []struct {
+		of             Report
+		text, markdown string
+	}{
+		{
+			r, "LOOSENED. A protection does less: read each.\n2 loosened (1 accepted)\n\nloosened [retention] prod Queue (AWS::SQS::Queue)\n    shorter\n    accepted: agreed\n\nloosened [retention] prod Logs\n    shorter\n\nnote: a note\n",
+			"### Templates: loosened\n\nA protection does less: read each.\n\n2 loosened (1 accepted)\n\n" + table + "| **loosened** | shorter *(accepted: agreed)* | prod Queue | `retention` |\n| **loosened** | shorter | prod Logs | `retention` |\n\n> a note\n",
+		},
+		{
+			one, "CHANGED. Behaviour changes. No protection does less, and nobody may do more.\n1 changed\n\nchanged [tags] prod\n    tags\n",
+			"### Templates: changed\n\nBehaviour changes. No protection does less, and nobody may do more.\n\n1 changed\n\n" + table + "| **changed** | tags | prod | `tags` |\n",
+		},
+		{none, "NOTHING. Nothing that AWS would do.\n", "### Templates: nothing\n\nNothing that AWS would do.\n\n"},
+	} {
+		var text, markdown strings.Builder
+		c.of.Text(&text)
+		c.of.Markdown(&markdown)
+		if text.String() != c.text {
+			t.Errorf("%s: %q\nwant %q", c.of.Verdict, &text, c.text)
+		}
+		if markdown.String() != c.markdown {
+			t.Errorf("%s: %q\nwant %q", c.of.Verdict, &markdown, c.markdown)
+		}
+	}
+}
+
 func TestClassOf(t *testing.T) {
 	for want, name := range []string{"nothing", "code only", "changed", "loosened", "widened", "replaced"} {
 		if class, err := ClassOf(name); err != nil || class != Class(want) || class.String() != name {

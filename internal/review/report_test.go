@@ -114,6 +114,13 @@ func TestReports(t *testing.T) {
 	}
 	// A comment that nobody reads to its end is no comment.
 	for i := range 100 {
+		if i == 29 { // and two above, of which two stacks have one
+			markdown.Reset()
+			r.Markdown(&markdown)
+			if !strings.Contains(markdown.String(), "\n1 more are in the artifact") {
+				t.Errorf("31 findings: %s", &markdown)
+			}
+		}
 		r.Findings = append(r.Findings, Finding{Class: Changed, Code: "text", Stack: "prod", Resource: fmt.Sprint("R", i), Says: "x"})
 	}
 	markdown.Reset()

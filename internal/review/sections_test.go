@@ -190,7 +190,7 @@ func TestNewEngine(t *testing.T) {
 	if err := e.Close(); err != nil {
 		t.Error(err)
 	}
-	if err := os.WriteFile(filepath.Join(tools, "node_modules", ".bin", "node"), []byte("\x7fELF"), 0o700); err != nil { //nolint:gosec // a program
+	if err := os.WriteFile(filepath.Join(tools, "node_modules", ".bin", "node"), []byte("\x7fELF"), 0o700); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := NewEngine(dir); err == nil || !strings.Contains(err.Error(), "start Node for @aws-cdk/cloudformation-diff: ") {

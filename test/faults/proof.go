@@ -28,7 +28,7 @@ func Proof(busiest float64) []Section {
 			burst(20_000, 64),
 			noisy(2_000),
 			blackHole(rate, 20*time.Second, 1000, 3*rate), // AWS's default concurrency of an account
-			blackHole(50, 20*time.Second, 250, 0), // a quarter of it, all cold
+			blackHole(50, 20*time.Second, 250, 0),         // a quarter of it, all cold
 			flood(500, 5_000, 250),
 			killedAtRandom(1_000),
 			coldStarts(1_000),

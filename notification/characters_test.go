@@ -70,4 +70,9 @@ func TestLittleThatBecomesMuch(t *testing.T) {
 			}
 		}
 	}
+	for rest, fits := range map[string]bool{"aa": true, "aaa": false} { // 1,599,998 and what is not doubled
+		if got := (Wire{Body: strings.Repeat(`"`, 799_999) + rest}).Fits(); got != fits {
+			t.Errorf("799,999 quotes and %s fit: %v", rest, got)
+		}
+	}
 }

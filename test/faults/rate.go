@@ -14,23 +14,18 @@ const (
 	// trial is how long a rate is tried: most that are too high show it. The soak shows
 	// the rest.
 	trial = 40 * time.Second
-	// silent is which part of [Busiest] a machine does while SQS is silent, where each request
-	// makes a new connection, waits, and goes to S3: 200 a second were held where 1,667 were
-	// the most. What is far beyond it finds no processor and is not answered within the
-	// sender's 10 seconds; on Lambda each environment has its own.
-	silent = 0.12
 	// hiccups is which share of the attempts may find the concurrency used up at a rate
 	// that is held: at 1,000 a second a pause of the machine of 200 ms is enough for some.
 	hiccups = 0.01
 )
 
-// shares of [Busiest] are tried in this order. What plays
+// shares of what the machine holds at its busiest are tried in this order. What plays
 // Nylas and AWS needs the same cores, so at the whole of it everything piles up.
 var shares = []float64{0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1}
 
-// Busiest is how many notifications a second this machine gets through on sixteen
-// connections while nothing fails.
-func Busiest(ctx context.Context, program string, stack Stack) (float64, error) {
+// Rates returns the rates to try, in notifications a second: shares of what sixteen
+// connections get through while nothing fails.
+func Rates(ctx context.Context, program string, stack Stack) ([]float64, error) {
 	r, err := Run(ctx, program, stack, Scenario{
 		Name: "calibration", NoOutage: true,
 		During: func(ctx context.Context, _ *System) error {
@@ -42,21 +37,16 @@ func Busiest(ctx context.Context, program string, stack Stack) (float64, error) 
 		},
 	})
 	if err != nil {
-		return 0, err
+		return nil, err
 	}
 	if len(r.Wrong) > 0 {
-		return 0, fmt.Errorf("calibrate: %s", r.Wrong[0])
+		return nil, fmt.Errorf("calibrate: %s", r.Wrong[0])
 	}
-	return float64(r.Account.Sent) / calibration.Seconds(), nil
-}
-
-// Rates returns the rates to try: shares of what the machine holds at its busiest.
-func Rates(busiest float64) []float64 {
 	var rates []float64
 	for _, share := range shares {
-		rates = append(rates, share*busiest)
+		rates = append(rates, share*float64(r.Account.Sent)/calibration.Seconds())
 	}
-	return rates
+	return rates, nil
 }
 
 // errTooBusy: not even the first of the rates was held.

@@ -75,12 +75,7 @@ func run(ctx context.Context, out string, soak time.Duration, only string) error
 // prove runs everything that matches, and then the soak, unless it is to last no time.
 // What came of it is added to outcomes and samples.
 func prove(ctx context.Context, program string, stack faults.Stack, soak time.Duration, match *regexp.Regexp, outcomes *[]faults.Outcome, samples *[]faults.Sample) error {
-	busiest, err := faults.Busiest(ctx, program, stack)
-	if err != nil {
-		return err
-	}
-	fmt.Printf("at its busiest this machine gets through %.0f notifications a second\n", busiest)
-	for _, section := range faults.Proof(busiest) {
+	for _, section := range faults.Proof() {
 		section.Scenarios = matching(section.Scenarios, match)
 		if len(section.Scenarios) == 0 {
 			continue
@@ -94,8 +89,12 @@ func prove(ctx context.Context, program string, stack faults.Stack, soak time.Du
 	if soak == 0 {
 		return nil
 	}
+	rates, err := faults.Rates(ctx, program, stack)
+	if err != nil {
+		return err
+	}
 	fmt.Println("\n== The highest steady rate")
-	held, tried, err := faults.Highest(faults.Rates(busiest), func(sc faults.Scenario) (faults.Result, error) {
+	held, tried, err := faults.Highest(rates, func(sc faults.Scenario) (faults.Result, error) {
 		r, err := faults.Run(ctx, program, stack, sc)
 		say(sc, r, err)
 		return r, err

@@ -134,41 +134,42 @@ func TestWhatBecomesOfWhatItHeld(t *testing.T) {
 // What a new resource of each known type, one that goes, and one that is made anew means. The
 // lists are written here once more: what leaves one of them by mistake is judged as something else.
 func TestKnownTypes(t *testing.T) {
-	types := func(text string) []string { return strings.Fields(text) }
-	for want, kinds := range map[string][]string{
-		"changed added": types("CloudWatch::Alarm CloudWatch::Dashboard Logs::LogGroup Logs::MetricFilter SQS::Queue S3::Bucket DynamoDB::Table KMS::Alias SNS::Topic SecretsManager::Secret Lambda::Alias CDK::Metadata"),
-		"widened added-permission": types(`IAM::Role IAM::Policy IAM::ManagedPolicy IAM::User IAM::Group IAM::AccessKey IAM::InstanceProfile IAM::OIDCProvider IAM::RolePolicy IAM::UserPolicy
-			Lambda::Permission Lambda::Url Lambda::LayerVersionPermission KMS::Grant EC2::SecurityGroup EC2::SecurityGroupIngress RAM::ResourceShare Events::EventBusPolicy`),
-		"widened copied":         types("Lambda::EventSourceMapping Logs::SubscriptionFilter Pipes::Pipe KinesisFirehose::DeliveryStream"),
-		"loosened added-unknown": types("KMS::Key ApiGateway::Stage X::Y"),
+	for _, c := range []struct {
+		what  string
+		judge func(kind string, r resource) verdict
+		types map[string]string // by class and code
+	}{
+		{"a new %s", added, map[string]string{
+			"changed added": "CloudWatch::Alarm CloudWatch::Dashboard Logs::LogGroup Logs::MetricFilter SQS::Queue S3::Bucket DynamoDB::Table KMS::Alias SNS::Topic SecretsManager::Secret Lambda::Alias CDK::Metadata",
+			"widened added-permission": `IAM::Role IAM::Policy IAM::ManagedPolicy IAM::User IAM::Group IAM::AccessKey IAM::InstanceProfile IAM::OIDCProvider IAM::RolePolicy IAM::UserPolicy
+				Lambda::Permission Lambda::Url Lambda::LayerVersionPermission KMS::Grant EC2::SecurityGroup EC2::SecurityGroupIngress RAM::ResourceShare Events::EventBusPolicy`,
+			"widened copied":         "Lambda::EventSourceMapping Logs::SubscriptionFilter Pipes::Pipe KinesisFirehose::DeliveryStream",
+			"loosened added-unknown": "KMS::Key ApiGateway::Stage X::Y",
+		}},
+		{"no %s any more", removed, map[string]string{
+			"loosened removed-guard": `CloudWatch::Alarm CloudWatch::CompositeAlarm Logs::MetricFilter SNS::Subscription ApiGateway::GatewayResponse Events::Rule WAFv2::WebACL WAFv2::WebACLAssociation
+				CodeDeploy::DeploymentGroup Lambda::Permission Backup::BackupPlan Config::ConfigRule CloudTrail::Trail`,
+			"replaced removed":            "SQS::Queue S3::Bucket DynamoDB::Table SecretsManager::Secret KMS::Key IAM::Role IAM::ManagedPolicy Lambda::Function X::Y",
+			"loosened removed-permission": "IAM::Policy IAM::User Lambda::Url KMS::Grant",
+			"nothing released":            "Lambda::Version ApiGateway::Deployment",
+		}},
 	} {
-		for _, kind := range kinds {
-			if v := added("AWS::"+kind, resource{}); v.class.String()+" "+v.code != want {
-				t.Errorf("a new %s: %s %s, want %s", kind, v.class, v.code, want)
+		for want, types := range c.types {
+			for kind := range strings.FieldsSeq(types) {
+				if v := c.judge("AWS::"+kind, resource{}); v.class.String()+" "+v.code != want {
+					t.Errorf(c.what+": %s %s, want %s", kind, v.class, v.code, want)
+				}
 			}
 		}
 	}
-	for want, kinds := range map[string][]string{
-		"loosened removed-guard": types(`CloudWatch::Alarm CloudWatch::CompositeAlarm Logs::MetricFilter SNS::Subscription ApiGateway::GatewayResponse Events::Rule WAFv2::WebACL WAFv2::WebACLAssociation
-			CodeDeploy::DeploymentGroup Lambda::Permission Backup::BackupPlan Config::ConfigRule CloudTrail::Trail`),
-		"replaced removed":            types("SQS::Queue S3::Bucket DynamoDB::Table SecretsManager::Secret KMS::Key IAM::Role IAM::ManagedPolicy Lambda::Function X::Y"),
-		"loosened removed-permission": types("IAM::Policy IAM::User Lambda::Url KMS::Grant"),
-		"nothing released":            types("Lambda::Version ApiGateway::Deployment"),
+	for want, types := range map[string]string{
+		"changed made-anew": `Lambda::Permission ApiGateway::GatewayResponse ApiGateway::BasePathMapping CloudWatch::Alarm CloudWatch::Dashboard Logs::MetricFilter SQS::QueuePolicy S3::BucketPolicy
+			SNS::TopicPolicy IAM::Policy Events::Rule Route53::RecordSet SNS::Subscription`,
+		"replaced replaced":          "SQS::Queue IAM::Role X::Y",
+		"code only function-version": "Lambda::Version",
+		"changed api-deployment":     "ApiGateway::Deployment",
 	} {
-		for _, kind := range kinds {
-			if v := removed("AWS::"+kind, resource{}); v.class.String()+" "+v.code != want {
-				t.Errorf("no %s any more: %s %s, want %s", kind, v.class, v.code, want)
-			}
-		}
-	}
-	for want, kinds := range map[string][]string{
-		"changed made-anew": types(`Lambda::Permission ApiGateway::GatewayResponse ApiGateway::BasePathMapping CloudWatch::Alarm CloudWatch::Dashboard Logs::MetricFilter SQS::QueuePolicy S3::BucketPolicy
-			SNS::TopicPolicy IAM::Policy Events::Rule Route53::RecordSet SNS::Subscription`),
-		"replaced replaced":          types("SQS::Queue IAM::Role X::Y"),
-		"code only function-version": types("Lambda::Version"),
-		"changed api-deployment":     types("ApiGateway::Deployment"),
-	} {
-		for _, kind := range kinds {
+		for kind := range strings.FieldsSeq(types) {
 			for _, impact := range []string{"WILL_REPLACE", "MAY_REPLACE"} {
 				r := resource{"Type": "AWS::" + kind}
 				found := judge("R", r, r, change{Properties: map[string]string{"Name": impact, "Other": "WILL_UPDATE"}})

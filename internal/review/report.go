@@ -124,7 +124,7 @@ func (r Report) Markdown(w io.Writer) {
 		fmt.Fprintf(w, "| **%s** | %s | %s | `%s` |\n", f.Class, says, cell(f.where()), f.Code)
 	}
 	if more > 0 {
-		fmt.Fprintf(w, "\n%d more are in the artifact, in verdict.json.\n", more)
+		fmt.Fprintf(w, "\nNot shown: %d more, in the artifact's verdict.json.\n", more)
 	}
 	for _, note := range r.Notes {
 		fmt.Fprintf(w, "\n> %s\n", cell(note))

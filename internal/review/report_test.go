@@ -117,7 +117,7 @@ func TestReports(t *testing.T) {
 		if i == 29 { // and two above, of which two stacks have one
 			markdown.Reset()
 			r.Markdown(&markdown)
-			if !strings.Contains(markdown.String(), "\n1 more are in the artifact") {
+			if !strings.Contains(markdown.String(), "\nNot shown: 1 more, in") {
 				t.Errorf("31 findings: %s", &markdown)
 			}
 		}
@@ -125,7 +125,7 @@ func TestReports(t *testing.T) {
 	}
 	markdown.Reset()
 	r.Markdown(&markdown)
-	if lines := strings.Count(markdown.String(), "\n| **"); lines != 30 || !strings.Contains(markdown.String(), "72 more are in the artifact") {
+	if lines := strings.Count(markdown.String(), "\n| **"); lines != 30 || !strings.Contains(markdown.String(), "Not shown: 72 more, in") {
 		t.Errorf("%d lines\n%s", lines, &markdown)
 	}
 }

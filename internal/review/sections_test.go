@@ -23,7 +23,7 @@ func template(t *testing.T, text string) map[string]any {
 func said(found []Finding) []string {
 	var all []string
 	for _, f := range found {
-		all = append(all, strings.TrimSpace(strings.Join(strings.Fields(f.Class.String()+" "+f.Code+" "+f.Resource+" "+f.Path), " ")))
+		all = append(all, strings.Join(strings.Fields(f.Class.String()+" "+f.Code+" "+f.Resource+" "+f.Path), " "))
 	}
 	return all
 }

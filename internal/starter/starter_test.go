@@ -1,6 +1,7 @@
 package starter
 
 import (
+	"errors"
 	"os"
 	"path/filepath"
 	"strings"
@@ -117,13 +118,20 @@ func TestModes(t *testing.T) {
 	if err := (File{Path: "a/b", Text: []byte("c")}).Write(dir); err != nil {
 		t.Fatal(err)
 	}
-	for path, want := range map[string]os.FileMode{"a": 0o755, "a/b": 0o644} {
+	// Less what the machine's umask takes.
+	if err := errors.Join(os.Mkdir(filepath.Join(dir, "folder"), 0o755), os.WriteFile(filepath.Join(dir, "file"), nil, 0o644)); err != nil { //nolint:gosec // to compare with
+		t.Fatal(err)
+	}
+	mode := func(path string) os.FileMode {
 		info, err := os.Stat(filepath.Join(dir, path))
 		if err != nil {
 			t.Fatal(err)
 		}
-		if got := info.Mode().Perm(); got&^0o022 != want&^0o022 || got&0o004 == 0 {
-			t.Errorf("%s: %o", path, got)
+		return info.Mode()
+	}
+	for path, like := range map[string]string{"a": "folder", "a/b": "file"} {
+		if got, want := mode(path), mode(like); got != want {
+			t.Errorf("%s: %v, want %v", path, got, want)
 		}
 	}
 	// A file in the place of a folder, and a folder in that of a file.

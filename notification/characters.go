@@ -47,8 +47,8 @@ func acceptable(text []byte) bool {
 
 // jsonSize is how long text that is [acceptable] is as a JSON string of the AWS SDK, without
 // the quotes. Nothing in it becomes longer than twice. The standard library counts a byte
-// with the processor's vector instructions, so seven passes are quicker than one by hand, and take
-// as long only where much begins like U+2028, as curly quotes do.
+// with the processor's vector instructions, so seven passes are quicker than one by hand, and as
+// quick where much begins like U+2028, as curly quotes do.
 // https://github.com/aws/smithy-go/blob/main/encoding/json/escape.go
 func jsonSize(text string) int {
 	size := len(text)

@@ -16,7 +16,7 @@ func short() []Scenario {
 		burst(500, 16),
 		beyondThrottle(100),
 		noisy(200),
-		blackHole(20, 4*time.Second, 200, 0),
+		blackHole(20, 0, 4*time.Second, 200, 0),
 		longOutage(),
 		everythingDown(),
 		killedAtRandom(40),

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"math/rand/v2"
 	"strings"
 	"sync"
@@ -24,6 +25,7 @@ type Scenario struct {
 	// is 0, each as soon as one of Parallel connections is free, which the retries share.
 	Notifications, Forged int
 	Rate                  float64
+	RampUp                time.Duration // in which Rate is reached; 0: at once
 	Parallel              int
 	Kinds                 []nylas.Kind       // in turn; none: nylas.Usual
 	Grant                 func(i int) string // of the i-th notification; nil: 20 in turn
@@ -157,9 +159,8 @@ func (s *System) deliverAll(ctx context.Context, sc Scenario, during <-chan stru
 	for i := 0; total == 0 || i < total; i++ {
 		next := func() {}
 		if sc.Rate > 0 {
-			due := began.Add(time.Duration(float64(i) / sc.Rate * float64(time.Second)))
 			select {
-			case <-time.After(time.Until(due)):
+			case <-time.After(time.Until(began.Add(sc.due(i)))):
 			case <-during:
 			case <-ctx.Done():
 			}
@@ -178,6 +179,17 @@ func (s *System) deliverAll(ctx context.Context, sc Scenario, during <-chan stru
 		n.Forged = total > 0 && (i+1)*sc.Forged/total != i*sc.Forged/total // evenly among the others
 		all.Go(func() { s.Nylas.Deliver(ctx, n, next) })
 	}
+}
+
+// due returns when the i-th first attempt is sent, from the start. While the rate grows
+// in a straight line, their number grows with the square of the time.
+func (sc Scenario) due(i int) time.Duration {
+	n, ramp := float64(i)/sc.Rate, sc.RampUp.Seconds()
+	seconds := n + ramp/2
+	if n < ramp/2 {
+		seconds = math.Sqrt(2 * n * ramp)
+	}
+	return time.Duration(seconds * float64(time.Second))
 }
 
 // result settles the accounts. It ends the function, so that all that the processes have

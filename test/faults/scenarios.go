@@ -90,13 +90,17 @@ func noisy(n int) Scenario {
 	}
 }
 
-// blackHole has SQS answer nothing, at a rate a second for so long, with so much
-// concurrency. Of the environments that it takes, so many were started before; each of
-// the others is a cold start in the middle of it.
-func blackHole(rate int, d time.Duration, concurrency, provisioned int) Scenario {
+// blackHole has SQS answer nothing, at a rate a second that is reached within rampUp and
+// then held for so long, with so much concurrency. Of the environments that it takes, so
+// many were started before; each of the others is a cold start in the middle of it.
+func blackHole(rate int, rampUp, d time.Duration, concurrency, provisioned int) Scenario {
+	name := fmt.Sprintf("SQS is a black hole at %d requests/s for %v, concurrency %d, %d of it warm", rate, d, concurrency, provisioned)
+	if rampUp > 0 {
+		name += fmt.Sprintf(", the rate reached in %v", rampUp)
+	}
 	return Scenario{
-		Name:          fmt.Sprintf("SQS is a black hole at %d requests/s for %v, concurrency %d, %d of it warm", rate, d, concurrency, provisioned),
-		Notifications: rate * int(d/time.Second), Rate: float64(rate), Concurrency: concurrency, Provisioned: provisioned,
+		Name:          name,
+		Notifications: rate * int((rampUp/2+d)/time.Second), Rate: float64(rate), RampUp: rampUp, Concurrency: concurrency, Provisioned: provisioned,
 		NoOutage: true, Plot: true,
 		Start: func(s *System) {
 			s.registered()

@@ -178,8 +178,9 @@ lint: $(LINT) compiling ## gofmt, go vet, golangci-lint, actionlint, zizmor
 
 # Packages with tests; those under test/ have targets of their own, below, but for this one.
 unit_packages = $$(go list -f '{{if or .TestGoFiles .XTestGoFiles}}{{.ImportPath}}{{end}}' ./... | grep -v /test/) ./test/mutation ./test/bench
-# -p 2: two packages at once keep two cores busy and memory low.
-gotestsum = mkdir -p .local/test; $(GOTOOL) gotestsum --format $(1) --jsonfile .local/test/$@.json -- -p 2
+# Two packages at once keep two cores busy and memory low.
+at_once = 2
+gotestsum = mkdir -p .local/test; $(GOTOOL) gotestsum --format $(1) --jsonfile .local/test/$@.json -- -p $(at_once)
 
 .PHONY: unit
 unit: $(NODE) ## test the Go packages, with the race detector
@@ -209,6 +210,8 @@ nylas: $(NODE) $(SDKS) ## run Nylas's own SDKs against the tests' stand-in of it
 	@$(call gotestsum,pkgname) -count=1 ./test/nylas/...
 
 .PHONY: e2e
+# They wait for half of the time: for queues, deployments and retries.
+e2e: at_once = 3
 e2e: linux $(NODE) $(ENGINE) $(EXTENDED) $(LINT) compiling ## test the deployed system, consumer and hookctl on engines of their own
 	@$(call gotestsum,testname) -count=1 -timeout 20m ./test/e2e/... ./test/own/... ./test/drill/... ./test/consumer/... ./test/hookctl/... ./test/transcripts/... ./test/engine/... ./test/safety/...
 
@@ -249,7 +252,7 @@ bench-scale: preflight ## a burst of 20,000 through 1 to 32 environments of the 
 	@.local/bench/bench -scale
 
 .PHONY: proof
-proof: preflight ## the whole proof under faults, with its soak and a report; half an hour
+proof: preflight ## the whole proof under faults, with its soak and a report; 45 minutes
 	@go run ./test/faults/proof
 
 .PHONY: pictures

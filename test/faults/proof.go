@@ -25,7 +25,7 @@ func Proof() []Section {
 		{"Load", []Scenario{
 			burst(20_000, 64),
 			noisy(2_000),
-			// AWS's default concurrency of an account. A process's start and its first event need
+			// AWS's default concurrency of an account. A process's start and its first spill need
 			// about 10 ms of CPU each: two cores that play AWS too do neither 200 times a second.
 			blackHole(200, 10*time.Second, 20*time.Second, 1000, 600),
 			blackHole(50, 0, 20*time.Second, 250, 0), // a quarter of it, all cold

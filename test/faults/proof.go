@@ -28,7 +28,8 @@ func Proof() []Section {
 			// AWS's default concurrency of an account. A process's start and its first spill need
 			// about 10 ms of CPU each: two cores that play AWS too do neither 200 times a second.
 			blackHole(200, 10*time.Second, 20*time.Second, 1000, 600),
-			blackHole(50, 0, 20*time.Second, 250, 0), // a quarter of it, all cold
+			blackHole(100, 0, 20*time.Second, 500, 300), // half of it, at once
+			blackHole(50, 0, 20*time.Second, 250, 0),    // a quarter of it, all cold
 			flood(500, 5_000, 250),
 			killedAtRandom(1_000),
 			coldStarts(1_000),

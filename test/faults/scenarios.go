@@ -100,7 +100,7 @@ func blackHole(rate int, rampUp, d time.Duration, concurrency, provisioned int) 
 	}
 	return Scenario{
 		Name:          name,
-		Notifications: rate * int((rampUp/2+d)/time.Second), Rate: float64(rate), RampUp: rampUp, Concurrency: concurrency, Provisioned: provisioned,
+		Notifications: int(float64(rate) * (rampUp/2 + d).Seconds()), Rate: float64(rate), RampUp: rampUp, Concurrency: concurrency, Provisioned: provisioned,
 		NoOutage: true, Plot: true,
 		Start: func(s *System) {
 			s.registered()
